@@ -1,0 +1,88 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one shape of an error, on the controller and on the hosts.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+ERROR_CODES = {
+    "access_denied": "The NFS server refused the mount: its rules do not admit the host, or it demands encryption.",
+    "authentication_failed": "Azure did not accept the credentials, or none were found.",
+    "authorization_failed": "The identity lacks an Azure permission for the named action.",
+    "azure_error": "Azure refused or failed a request for a reason this collection has no special word for.",
+    "confirmation_required": "A deletion was not confirmed by the name of the storage.",
+    "copy_failed": "Files could not be copied completely; the home is as it was.",
+    "create_failed": "Azure accepted a creation and then failed it.",
+    "home_busy": "Processes hold files under the home, so it cannot be unmounted.",
+    "immutable_property": "The wanted value differs from one that Azure cannot change after creation.",
+    "in_use": "Virtual machines still use the storage, or whether they do could not be found out.",
+    "internal_error": "A defect of this collection; nothing else is known to be wrong.",
+    "invalid_argument": "An option has a value that cannot work.",
+    "journal_conflict": "An earlier, unfinished transaction of this home cannot be combined with the wanted one.",
+    "missing_library": "A Python library that the controller needs is not installed.",
+    "mount_failed": "The share could not be mounted.",
+    "name_conflict": "The storage account name belongs to somebody else.",
+    "name_resolution_failed": "The host cannot resolve the name of the file service.",
+    "network_failed": "The virtual network, subnet, private endpoint or DNS zone could not be set up.",
+    "no_space": "There is not enough free space for the copy.",
+    "not_found": "A resource that was named does not exist.",
+    "not_managed": "The storage account does not carry this collection's tag and is left alone.",
+    "rolled_back": "The transaction failed and everything is as it was before.",
+    "rollback_failed": "The transaction failed and could not be undone completely; the journal says what is left.",
+    "server_unreachable": "The NFS server or Azure Resource Manager does not answer.",
+    "size_decrease_refused": "The wanted size is smaller than the provisioned one.",
+    "throttled": "Azure answered 'too many requests' for longer than the wait limit.",
+    "timeout": "Azure did not finish an operation within the wait limit.",
+    "uid_mismatch": "Numeric user or group ids of the host and of the share differ.",
+    "unsupported": "The files, the host or the service lack something this operation needs.",
+    "verify_failed": "The result of an operation is not what it has to be.",
+}
+
+
+class AzlinError(Exception):
+    """A failure that a user can act on.
+
+    :param error_code: a key of :data:`ERROR_CODES`; stable, so that a workflow can branch on it.
+    :param msg: what failed and why, naming the value.
+    :param causes: pairs of (possible cause, its remedy), most likely first.
+    :param try_: a command or playbook that exists and helps.
+    """
+
+    def __init__(self, error_code, msg, causes=(), try_=""):
+        if error_code not in ERROR_CODES:
+            raise ValueError(f"undocumented error code {error_code!r}")
+        super().__init__(msg)
+        self.error_code = error_code
+        self.msg = msg
+        self.causes = tuple(causes)
+        self.try_ = try_
+
+    def as_result(self):
+        """The error as keys of a module's result."""
+        return {
+            "error_code": self.error_code,
+            "msg": self.msg,
+            "causes": [{"cause": cause, "remedy": remedy} for cause, remedy in self.causes],
+            "try": self.try_,
+        }
+
+
+def invalid(option, value, reason, remedy):
+    """The error for a bad value of an option, naming value, reason and remedy."""
+    return AzlinError(
+        "invalid_argument",
+        f"{option}: {value!r} is not usable: {reason}. {remedy}",
+        causes=[(reason, remedy)],
+    )
+
+
+def run_module(module, func):
+    """Exit the module with the dict that ``func()`` returns, or fail it with the AzlinError that it raises."""
+    try:
+        result = func()
+    except AzlinError as error:
+        module.fail_json(**error.as_result())
+    module.exit_json(**result)

@@ -1,0 +1,87 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that renders mount sources, options and fstab lines.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
+
+# Azure docs, "Mount NFS Azure file shares on Linux": version, sec and nconnect (no gain above 4);
+# dotted minor versions are not understood everywhere. noresvport: recommended for kernels before 5.18.
+# hard: an outage stalls programs instead of failing their writes. nosuid, nodev: users own what lies here.
+_NFS_OPTIONS = (
+    "vers=4",
+    "minorversion=1",
+    "sec=sys",
+    "nconnect=4",
+    "noresvport",
+    "hard",
+    "timeo=600",
+    "retrans=2",
+    "nosuid",
+    "nodev",
+)
+# nofail: a host boots without the server. The mount's own limit keeps that boot short.
+_BOOT_OPTIONS = ("_netdev", "nofail", "x-systemd.mount-timeout=30s")
+_FSTYPES = {"nfs": "nfs"}
+_OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:=[A-Za-z0-9_./:@%+-]+)?", re.ASCII)
+# What would make a mounted home lose data, or a share that is not NFS 4.1.
+_REFUSED = {
+    "soft": "a soft mount returns errors to programs in the middle of a write",
+    "softerr": "a soft mount returns errors to programs in the middle of a write",
+    "ro": "a home must be writable",
+    "bg": "the mount must be in place when the command returns",
+}
+_FIXED = ("vers", "nfsvers", "minorversion", "sec")
+
+
+def fstype(client="nfs"):
+    """Return the filesystem type that mount(8) is given for a client."""
+    if client not in _FSTYPES:
+        raise invalid("client", client, "it is not a known NFS client", f"Use one of: {', '.join(_FSTYPES)}.")
+    return _FSTYPES[client]
+
+
+def mount_options(client="nfs", extra=()):
+    """Return the list of options for mount(8); ``extra`` replaces defaults of the same name.
+
+    :raises AzlinError: ``invalid_argument`` for an option that is malformed, fixed by Azure or unsafe for homes.
+    """
+    fstype(client)
+    extra = [_checked(option) for option in extra]
+    replaced = {_key(option) for option in extra}
+    return [option for option in _NFS_OPTIONS if _key(option) not in replaced] + extra
+
+
+def fstab_options(client="nfs", extra=()):
+    """Return the list of options for fstab(5): those of mount(8) and what a boot needs."""
+    return mount_options(client, extra) + list(_BOOT_OPTIONS)
+
+
+def fstab_line(source, path, client="nfs", extra=()):
+    """Return the line of fstab(5), without its newline."""
+    return f"{source} {path} {fstype(client)} {','.join(fstab_options(client, extra))} 0 0"
+
+
+def _key(option):
+    return option.partition("=")[0]
+
+
+def _checked(option):
+    text = str(option)
+    key = _key(text)
+    if not _OPTION.fullmatch(text):
+        raise invalid("mount_options", option, "it is not a single mount option", "Write one list item per option.")
+    if key in _REFUSED:
+        raise invalid("mount_options", option, _REFUSED[key], "Leave it out.")
+    if key in _FIXED:
+        raise invalid("mount_options", option, "Azure Files offers NFS 4.1 with sec=sys only", "Leave it out.")
+    if key in map(_key, _BOOT_OPTIONS):
+        raise invalid("mount_options", option, "it is always set in fstab", "Leave it out.")
+    return text
