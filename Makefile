@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+PYTHON := .cache/venv/bin/python
+HOSTS ?= 3
+STAGES ?=
+.PHONY: help deps demo test lint build sanity unit integration molecule lab-up lab-down lab-status lab-ssh clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z -]*\):.*## /\1 - /p' Makefile
+
+deps:  ## install what the demo and the tests run with into .cache/
+	@tools/bootstrap.sh test
+
+demo:  ## create, attach, detach and delete on a lab of its own (root)
+	@tools/bootstrap.sh demo && $(PYTHON) -m lab.demo
+
+test:  ## every test; STAGES="lint unit" runs some (molecule: root)
+	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $(STAGES)
+
+lint build sanity unit integration molecule:  ## one stage of the tests
+	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
+
+lab-up:  ## start the lab with HOSTS=3 hosts (root)
+	@tools/bootstrap.sh demo && $(PYTHON) -m lab up --hosts $(HOSTS)
+
+lab-down:  ## stop the lab and remove all of it
+	@tools/bootstrap.sh demo && $(PYTHON) -m lab down
+
+lab-status:  ## what runs in the lab
+	@tools/bootstrap.sh demo && $(PYTHON) -m lab status
+
+lab-ssh:  ## a shell on HOST=worker-1
+	@tools/bootstrap.sh demo && $(PYTHON) -m lab ssh $(or $(HOST),worker-1)
+
+clean:  ## remove .cache/ and what tests have left; stop the lab first
+	@rm -rf .cache tests/output
