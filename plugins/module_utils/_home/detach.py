@@ -1,0 +1,186 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing a home back to the local disk.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    copier,
+    exchange,
+    fstab,
+    keys,
+    mountinfo,
+    preflight,
+    rescue,
+    seed,
+    trees,
+)
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside
+from ansible_collections.azlin.storage.plugins.module_utils._home.operation import Operation
+from ansible_collections.azlin.storage.plugins.module_utils._home.transaction import Step
+
+
+class Detach(Operation):
+    """With a copy of what is on the share (``copy_back: full``)."""
+
+    action = "detach"
+
+    def __init__(self, host, request, journal, identifier, interrupts=None):
+        super().__init__(host, request, journal, identifier, interrupts)
+        self.files = 0
+        self.bytes = 0
+
+    @property
+    def replacement(self):
+        """Where the directory lies that takes the home's place; after the exchange, the old mount point."""
+        return beside(self.home, "local")
+
+    @property
+    def steps(self):
+        """The window in which the home is not usable is release to exchange."""
+        return [
+            Step("stage", self.stage_home, self.unstage),
+            Step("prepare", self.prepare, self.remove_copy),
+            Step("copy", self.copy),
+            Step("release", self.release, self.mount_again),
+            Step("final", self.final),
+            Step("exchange", self.exchange, self.unexchange),
+            Step("unpersist", self.unpersist, self.restore_fstab),
+            Step("verify", self.verify_as_user),
+            Step("unstage", self.unstage),
+        ]
+
+    def facts(self):
+        """The inodes tell which directory is which when a run dies."""
+        mounted = self._mount() is not None
+        return dict(super().facts(), mounted=mounted, replacement=None, backup=None, keys="")
+
+    def stage_home(self):
+        """Reach the share in private: what is mounted on the home, or else by a mount of its own."""
+        self.make_stage()
+        mount = self._mount()
+        if mount is None:
+            self.host.mounter.mount(self.request.source, self.stage)
+        else:
+            self.refuse_busy(mount)
+            self.host.mounter.bind(self.home, self.stage)
+
+    def prepare(self):
+        """Check the space and make the directory to copy to."""
+        survey = trees.survey(self.stage, exclude=seed.OURS)
+        preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
+        self.skipped = survey.skipped
+        if os.path.lexists(self.replacement):
+            trees.remove(self.replacement)
+        os.mkdir(self.replacement, 0o700)
+        self.journal.note(replacement=os.lstat(self.replacement).st_ino)
+
+    def remove_copy(self):
+        """Remove the unfinished copy, which nobody has used."""
+        if os.path.lexists(self.replacement):
+            trees.remove(self.replacement)
+
+    def copy(self):
+        """Copy while the user goes on working."""
+        report = copier.Copier(self.stage, self.replacement, exclude=seed.OURS, cancelled=self.interrupted).run()
+        self.files, self.bytes = report.files, report.bytes
+
+    def release(self):
+        """Unmount the home. What started this run may sit in it (a shell of the user): that does not count."""
+        mount = self._mount()
+        while mount is not None:
+            unknown = self.refuse_busy(mount) is None
+            if unknown or not self.host.mounter.unmount(self.home):
+                self.refuse_busy(mount)
+                if not self.host.mounter.unmount(self.home, lazy=True):
+                    raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
+            mount = self._mount()
+
+    def mount_again(self):
+        """Undo: the share is on the home, by the stage if that is there."""
+        if self._mount() is not None or not self.journal.facts["mounted"]:
+            return
+        if mountinfo.at(mountinfo.read(), self.stage) is not None:
+            self.host.mounter.bind(self.stage, self.home)
+        else:
+            self.host.mounter.mount(self.request.source, self.home)
+
+    def final(self):
+        """Copy what changed since; nobody gets at the share through the home any more."""
+        copier.copy_until_same(self.stage, self.replacement, exclude=seed.OURS, cancelled=self.interrupted)
+        if not keys.read(self.request.user, self.replacement):
+            keys.ensure(self.replacement, keys.read(self.request.user, self.home), self.request.user)
+
+    def exchange(self):
+        """Put the local directory in the place of the mount point."""
+        exchange.exchange(self.replacement, self.home)
+
+    def unexchange(self):
+        """Put the mount point back, if the local directory is in its place."""
+        if self._mount() is None and os.lstat(self.home).st_ino == self.journal.facts["replacement"]:
+            exchange.exchange(self.replacement, self.home)
+
+    def unpersist(self):
+        """Do not mount the share at boot any more."""
+        self.change_fstab(fstab.without_entry(fstab.read(self.host.fstab), self.home))
+
+    def commit(self):
+        """From here on the home is local."""
+        self.journal.attachment = None
+
+    def finish(self):
+        """Take the old mount point away; anything a user left in it is kept."""
+        rescue.retire(self.replacement, self.home)
+
+    def _mount(self):
+        mount = mountinfo.at(mountinfo.read(), self.home)
+        return mount if self.host.mounter.is_share(mount) else None
+
+
+class DetachToBackup(Detach):
+    """With the home as it was before it was attached (``copy_back: none``); what is on the share stays there."""
+
+    action = "detach_to_backup"
+
+    @property
+    def steps(self):
+        """No copy, so no stage: this works without a server, too."""
+        return [
+            Step("prepare", self.prepare, self.put_backup_back),
+            Step("release", self.release, self.mount_again),
+            Step("exchange", self.exchange, self.unexchange),
+            Step("unpersist", self.unpersist, self.restore_fstab),
+            Step("verify", self.verify_as_user),
+        ]
+
+    def prepare(self):
+        """Take the backup by its working name."""
+        backup = self.journal.attachment["backup"]
+        self.journal.note(backup=backup, replacement=os.lstat(backup).st_ino, keys=self._keys_of_share())
+        exchange.move(backup, self.replacement)
+
+    def put_backup_back(self):
+        """Give the backup its name back."""
+        backup = self.journal.facts["backup"]
+        if backup is not None and os.path.lexists(self.replacement) and not os.path.lexists(backup):
+            exchange.move(self.replacement, backup)
+
+    def finish(self):
+        """Keys that were added on the share open the local home too."""
+        known = self.journal.facts["keys"].encode("utf-8", "surrogateescape")
+        keys.ensure(self.home, known, self.request.user)
+        super().finish()
+
+    def _keys_of_share(self):
+        try:
+            return keys.read(self.request.user, self.home).decode("utf-8", "surrogateescape")
+        except AzlinError:
+            # The server is gone, which is no reason not to go back to a local home.
+            return ""

@@ -1,0 +1,68 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host, as far as a home needs it, and what is wanted of it.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
+
+_RELOAD_TIMEOUT = 90
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where things lie on this host, and what mounts shares."""
+
+    mounter: Any
+    fstab: str = "/etc/fstab"
+    state_dir: str = "/var/lib/azlin/nfs_home"
+    run_dir: str = "/run/azlin"
+    systemd: str = "/run/systemd/system"
+
+    def reload_units(self):
+        """Let systemd read fstab again; without it the mount unit keeps what the old text said."""
+        if not os.path.isdir(self.systemd):
+            return
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        # A systemd that is too busy to answer does not make the change of fstab wrong.
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(["systemctl", "daemon-reload"], check=False, timeout=_RELOAD_TIMEOUT, cwd="/", **quiet)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted: ``state`` attached, detached or rolled_back."""
+
+    state: str
+    user: User
+    home: str
+    source: str | None = None
+    seed: str = "if_empty"
+    copy_back: str = "full"
+    extra_options: tuple = field(default_factory=tuple)
+
+
+def beside(home, purpose):
+    """A name next to a home, on the same file system, for use during a transaction."""
+    directory, name = os.path.split(home)
+    return os.path.join(directory, f".{name}.azlin-{purpose}")
+
+
+def next_backup(home):
+    """The first name for an old copy of the home that is not taken: an older copy is never overwritten."""
+    path = f"{home}.backup"
+    number = 0
+    while os.path.lexists(path):
+        number += 1
+        path = f"{home}.backup.{number}"
+    return path

@@ -1,0 +1,123 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a home: what is attached, and how far a transaction came.
+
+One JSON file per user on the root file system, never under a home. It is written and synced before each
+step acts, so that any later run can undo what an earlier one left. A file of a newer format is refused.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import atomic
+
+VERSION = 1
+
+
+class Journal:
+    """The journal of one user.
+
+    ``attachment`` is None or what a committed attach left (source, home, backup, rescue inode).
+    ``transaction`` is None or the unfinished one: id, action, state (running, undoing, finishing), begun
+    steps and ``facts``, whatever its steps need to undo themselves.
+    ``uncommitted_seeds`` are the ids of seeds of this host that were rolled back since its last attach.
+    """
+
+    def __init__(self, directory, user):
+        self.path = os.path.join(directory, f"{user}.json")
+        self._directory = directory
+        self._user = user
+        self.attachment = None
+        self.transaction = None
+        self.uncommitted_seeds = []
+        self._load()
+
+    @property
+    def facts(self):
+        """What the steps of the running transaction noted."""
+        return self.transaction["facts"]
+
+    def note(self, **facts):
+        """Add facts and make them durable before what they describe happens."""
+        self.facts.update(facts)
+        self.save()
+
+    def begin(self, identifier, action, facts):
+        """Open a transaction."""
+        self.transaction = {"id": identifier, "action": action, "state": "running", "begun": [], "facts": facts}
+        self.save()
+
+    def begin_step(self, name):
+        """Note that a step is about to act."""
+        self.transaction["begun"].append(name)
+        self.save()
+
+    def set_state(self, state):
+        """Note that the transaction is being undone or finished."""
+        self.transaction["state"] = state
+        self.save()
+
+    def close(self):
+        """Forget the transaction."""
+        self.transaction = None
+        self.save()
+
+    def save(self):
+        """Write and sync the journal."""
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        document = {
+            "version": VERSION,
+            "user": self._user,
+            "attachment": self.attachment,
+            "transaction": self.transaction,
+            "uncommitted_seeds": self.uncommitted_seeds,
+        }
+        atomic.replace(self.path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n", mode=0o600)
+
+    def _load(self):
+        try:
+            with open(self.path, encoding="utf-8") as stream:
+                document = json.load(stream)
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            raise self._unreadable(f"it is not JSON ({error})") from error
+        if not isinstance(document, dict) or document.get("version") != VERSION:
+            raise self._unreadable("its format is not the one this version writes")
+        self.attachment = document["attachment"]
+        self.transaction = document["transaction"]
+        self.uncommitted_seeds = document["uncommitted_seeds"]
+
+    def _unreadable(self, reason):
+        return AzlinError(
+            "journal_conflict",
+            f"The journal {self.path} cannot be used: {reason}. Nothing was changed.",
+            causes=[("it was edited, or written by a newer version", "use the version that wrote it, or restore it")],
+        )
+
+
+@contextmanager
+def exclusive(directory, user):
+    """Hold this host's lock on the home of a user; the kernel drops it when the process dies."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    handle = os.open(os.path.join(directory, f"{user}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AzlinError(
+                "journal_conflict",
+                f"Another run is changing the home of {user} on this host right now. Nothing was changed.",
+                causes=[("an earlier run still works, for example after its connection broke", "wait until it ends")],
+            ) from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,158 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys: whoever could log in before can log in after.
+
+The share's authorized_keys belongs to the users of every host, so lines are only ever added, and the file is
+replaced in one rename: a full share once left another tool with an empty file and nobody able to log in.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import child, trees, users
+from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
+
+DIRECTORY = ".ssh"
+FILE = "authorized_keys"
+_TEMPORARY = ".authorized_keys.azlin-new"
+_GROUP_OR_OTHERS_WRITE = 0o022
+
+
+def read(user, home, timeout=20):
+    """Return the bytes of the authorized_keys that sshd uses now: read as the user, links followed; b"" if none."""
+    path = os.path.join(home, DIRECTORY, FILE)
+
+    def content():
+        try:
+            with open(path, "rb") as stream:
+                return stream.read().decode("utf-8", "surrogateescape")
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return ""
+
+    try:
+        return users.call_as(user, content, timeout).encode("utf-8", "surrogateescape")
+    except child.ChildTimeout as error:
+        raise AzlinError(
+            "server_unreachable",
+            f"{path} could not be read within {timeout} s.",
+            causes=[("the file system below it does not answer", "repair that mount first")],
+        ) from error
+
+
+def missing(wanted, present):
+    """Return the key lines of ``wanted`` that ``present`` lacks, in order and once each."""
+    have = set(_key_lines(present))
+    return [line for line in dict.fromkeys(_key_lines(wanted)) if line not in have]
+
+
+def ensure(home, wanted, user):
+    """Make every line of ``wanted`` (bytes) part of a home's authorized_keys; return how many were added.
+
+    Modes and owners are made such that sshd with StrictModes accepts them.
+    """
+    root = trees.open_directory(home)
+    try:
+        if not _key_lines(wanted):
+            return 0
+        _tighten(root, home, user)
+        handle = _open_ssh(root, home, user)
+        try:
+            return _ensure_lines(handle, wanted, user, f"{home}/{DIRECTORY}")
+        finally:
+            os.close(handle)
+    finally:
+        os.close(root)
+
+
+def _key_lines(content):
+    lines = (line.strip() for line in content.splitlines())
+    return [line for line in lines if line and not line.startswith(b"#")]
+
+
+def _open_ssh(root, home, user):
+    try:
+        os.mkdir(DIRECTORY, 0o700, dir_fd=root)
+    except FileExistsError:
+        pass
+    else:
+        os.chown(DIRECTORY, user.uid, user.gid, dir_fd=root, follow_symlinks=False)
+    try:
+        handle = trees.open_directory(DIRECTORY, root)
+    except OSError as error:
+        raise _not_plain(f"{home}/{DIRECTORY}") from error
+    _tighten(handle, f"{home}/{DIRECTORY}", user)
+    return handle
+
+
+def _ensure_lines(handle, wanted, user, path):
+    present, mode = _content(handle, path, user)
+    added = missing(wanted, present)
+    if not added:
+        return 0
+    if present and not present.endswith(b"\n"):
+        present += b"\n"
+    _replace(handle, present + b"".join(line + b"\n" for line in added), mode, user)
+    return len(added)
+
+
+def _content(handle, path, user):
+    try:
+        keys = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+    except FileNotFoundError:
+        return b"", 0o600
+    except OSError as error:
+        raise _not_plain(f"{path}/{FILE}") from error
+    with os.fdopen(keys, "rb") as stream:
+        _tighten(stream.fileno(), f"{path}/{FILE}", user)
+        return stream.read(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+
+
+def _replace(handle, content, mode, user):
+    with suppress(FileNotFoundError):
+        os.unlink(_TEMPORARY, dir_fd=handle)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    temporary = os.open(_TEMPORARY, flags, 0o600, dir_fd=handle)
+    try:
+        write_all(temporary, content)
+        os.fchown(temporary, user.uid, user.gid)
+        os.fchmod(temporary, mode)
+        os.fsync(temporary)
+    except BaseException:
+        os.unlink(_TEMPORARY, dir_fd=handle)
+        raise
+    finally:
+        os.close(temporary)
+    os.rename(_TEMPORARY, FILE, src_dir_fd=handle, dst_dir_fd=handle)
+    os.fsync(handle)
+
+
+def _tighten(handle, path, user):
+    """sshd_config(5), StrictModes: owned by the user or root, and writable by nobody else."""
+    status = os.fstat(handle)
+    if status.st_uid not in (0, user.uid):
+        raise AzlinError(
+            "uid_mismatch",
+            f"{path} belongs to uid {status.st_uid}, and {user.name} is uid {user.uid} here:"
+            " sshd would refuse the login.",
+            causes=[
+                ("the user has another uid on the host that filled the share", "give the user one uid on all hosts"),
+                ("the share squashes everybody", "set root_squash to NoRootSquash or RootSquash"),
+            ],
+        )
+    if status.st_mode & _GROUP_OR_OTHERS_WRITE:
+        os.fchmod(handle, stat.S_IMODE(status.st_mode) & ~_GROUP_OR_OTHERS_WRITE)
+
+
+def _not_plain(path):
+    return AzlinError(
+        "unsupported",
+        f"{path} is not a plain file or directory, so keys cannot be added to it safely.",
+        causes=[("it is a symbolic link", "replace it by what it points to, then run again")],
+    )

@@ -1,0 +1,179 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mounting and unmounting, with time limits and errors that say what to do.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+
+from ansible_collections.azlin.storage.plugins.module_utils._common import mounts
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import child, mountinfo
+
+NFS_PORT = 2049
+_PR_SET_PDEATHSIG = 1
+_UNMOUNT_TIMEOUT = 30
+_LIBC = ctypes.CDLL(None)
+
+_NAME = (
+    "name_resolution_failed",
+    [
+        ("the private DNS zone is not linked to this host's network, or lacks the record", "run the create playbook"),
+        ("the host uses a DNS server that does not know the zone", "forward the zone to 168.63.129.16"),
+    ],
+)
+_UNREACHABLE = (
+    "server_unreachable",
+    [
+        ("a network security group or firewall blocks TCP 2049", "allow TCP 2049 from this host to the endpoint"),
+        ("the host is in a network without a private endpoint or peering", "attach hosts of the storage's network"),
+    ],
+)
+_DENIED = (
+    "access_denied",
+    [
+        ("the host's subnet is not admitted", "run the create playbook with this host's subnet"),
+        ("the account demands encryption in transit", "set encryption_in_transit to disabled, or use a TLS client"),
+        ("the share does not exist", "look the address up with the status playbook"),
+    ],
+)
+_FAILED = (
+    "mount_failed",
+    [
+        ("the NFS client is not installed", "install nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)"),
+        ("a mount option is not understood by this kernel", "leave mount_options empty"),
+    ],
+)
+# What mount(8) and mount.nfs(8) print. Source: nfs-utils, utils/mount/error.c.
+_MESSAGES = (
+    ("failed to resolve server", _NAME),
+    ("name or service not known", _NAME),
+    ("temporary failure in name resolution", _NAME),
+    ("access denied by server", _DENIED),
+    ("operation not permitted", _DENIED),
+    ("permission denied", _DENIED),
+    ("no such file or directory", _DENIED),
+    ("connection timed out", _UNREACHABLE),
+    ("connection refused", _UNREACHABLE),
+    ("no route to host", _UNREACHABLE),
+    ("network is unreachable", _UNREACHABLE),
+)
+
+
+class Mounter:
+    """Mounts NFS shares; what differs for another kind of share is in ``fstypes`` and ``mount_argv``.
+
+    :param options: list of options for mount(8).
+    :param timeout: seconds for each connection attempt and for the mount.
+    """
+
+    fstypes = mountinfo.NFS_TYPES
+
+    def __init__(self, options, timeout):
+        self.options = list(options)
+        self.timeout = timeout
+
+    def mount_argv(self, source, target):
+        """The command that mounts a share."""
+        return ["mount", "-t", mounts.fstype(), "-o", ",".join(self.options), source, target]
+
+    def probe(self, host):
+        """Fail unless the name resolves and the server answers on the NFS port within the time limit."""
+        addresses = self._resolve(host)
+        failures = []
+        for address in addresses:
+            try:
+                socket.create_connection((address, NFS_PORT), timeout=self.timeout).close()
+                return
+            except OSError as error:
+                failures.append(f"{address}: {error}")
+        raise _error(_UNREACHABLE, f"{host} does not answer on TCP {NFS_PORT} ({'; '.join(failures)}).")
+
+    def mount(self, source, target):
+        """Mount the share ``source`` at a directory."""
+        self._run(self.mount_argv(source, target), f"{source} could not be mounted", self.timeout)
+
+    def bind(self, source, target):
+        """Show the mounted directory ``source`` at ``target`` too; at once, and with the same mount flags."""
+        self._run(["mount", "--bind", source, target], f"{source} could not be bound to {target}", self.timeout)
+
+    def unmount(self, target, lazy=False):
+        """Unmount a mount point; True if it worked. Lazily it works even while in use or without a server."""
+        argv = ["umount", "-l", target] if lazy else ["umount", target]
+        return _execute(argv, _UNMOUNT_TIMEOUT)[0] == 0
+
+    def ours(self, mount, source):
+        """Whether a mount (or None) is the root of the share ``source``."""
+        return mount is not None and mount.fstype in self.fstypes and mount.source == source and mount.root == "/"
+
+    def is_share(self, mount):
+        """Whether a mount (or None) is a share of any address."""
+        return mount is not None and mount.fstype in self.fstypes
+
+    def _resolve(self, host):
+        def addresses():
+            found = socket.getaddrinfo(host, NFS_PORT, proto=socket.IPPROTO_TCP)
+            return sorted({info[4][0] for info in found})
+
+        try:
+            return child.call(addresses, self.timeout)
+        except child.ChildFailed as error:
+            raise _error(_NAME, f"{host} cannot be resolved: {error}.") from error
+        except child.ChildTimeout as error:
+            raise _error(_NAME, f"{host} was not resolved within {self.timeout} s.") from error
+
+    def _run(self, argv, what, timeout):
+        try:
+            status, text = _execute(argv, timeout)
+        except FileNotFoundError as error:
+            raise _error(_FAILED, f"{what}: {argv[0]} is not installed.") from error
+        if status is None:
+            raise _error(_UNREACHABLE, f"{what}: no answer within {timeout} s.")
+        if status != 0:
+            raise _classified(what, text)
+
+
+def _classified(what, text):
+    lowered = text.lower()
+    for message, kind in _MESSAGES:
+        if message in lowered:
+            return _error(kind, f"{what}: {text}")
+    return _error(_FAILED, f"{what}: {text}")
+
+
+def _error(kind, msg):
+    return AzlinError(kind[0], msg, causes=kind[1], try_="ansible-playbook azlin.storage.status")
+
+
+def _die_with_parent():
+    """A mount that finishes after its parent was killed would surprise the run that recovers."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _execute(argv, timeout):
+    """Return (status, output) of a command; status None when it did not end and was abandoned."""
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env=dict(os.environ, LC_ALL="C"),
+        preexec_fn=_die_with_parent,
+        start_new_session=True,
+    )
+    try:
+        output = process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        # A process in an uninterruptible NFS call survives even this; it must not hold up the caller.
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, ""
+    return process.returncode, output.decode("utf-8", "replace").strip()

@@ -1,0 +1,166 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What attaching and detaching have in common.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    child,
+    fstab,
+    holders,
+    keys,
+    mountinfo,
+    users,
+)
+from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
+
+_PROBE = ".azlin-probe"
+_VERIFY_TIMEOUT = 60
+
+
+class Operation:
+    """A transaction on one home; see transaction.run for what it offers."""
+
+    action = ""
+
+    def __init__(self, host, request, journal, identifier, interrupts=None):
+        self.host = host
+        self.request = request
+        self.journal = journal
+        self.identifier = identifier
+        self.home = request.home
+        self.stage = os.path.join(host.run_dir, f"stage.{identifier}")
+        self.skipped = []
+        self.holders = []
+        self._interrupts = interrupts
+
+    @property
+    def steps(self):
+        """The steps, in order."""
+        raise NotImplementedError
+
+    def facts(self):
+        """What undoing needs to know from the start."""
+        return {"home": self.home, "source": self.request.source, "fstab_before": None, "fstab_after": None}
+
+    def commit(self):
+        """Change the journal's attachment; the transaction saves it."""
+
+    def finish(self):
+        """What is left to do once it counts."""
+
+    def undone(self):
+        """What to remember of a transaction that was undone."""
+
+    def interrupted(self):
+        """Whether to stop soon."""
+        return self._interrupts is not None and self._interrupts.pending()
+
+    # Staging: the share where only root gets at it.
+
+    def stage_share(self):
+        """Mount the share in private."""
+        self.make_stage()
+        self.host.mounter.mount(self.request.source, self.stage)
+
+    def make_stage(self):
+        """Make the private directory to mount on."""
+        os.makedirs(self.host.run_dir, mode=0o700, exist_ok=True)
+        os.chmod(self.host.run_dir, 0o700)
+        os.mkdir(self.stage, 0o700)
+
+    def unstage(self):
+        """Unmount the stage and remove its directory."""
+        while mountinfo.at(mountinfo.read(), self.stage) is not None:
+            if not self.host.mounter.unmount(self.stage) and not self.host.mounter.unmount(self.stage, lazy=True):
+                raise AzlinError("mount_failed", f"{self.stage} could not be unmounted.")
+        if os.path.isdir(self.stage):
+            os.rmdir(self.stage)
+
+    # The mount on the home.
+
+    def unmount_home(self):
+        """Take our share off the home as an undo; lazily if somebody is in it already: its data is on the server."""
+        while self.host.mounter.ours(mountinfo.at(mountinfo.read(), self.home), self.request.source):
+            if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
+                raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
+
+    def refuse_busy(self, mount):
+        """Fail when processes use the mounted home; what started this run does not count. None when unknown."""
+        found = holders.find(mount.device_number, exempt=holders.ancestry())
+        if found:
+            raise AzlinError(
+                "home_busy",
+                f"{self.home} is in use by {len(found)} processes: {holders.describe(found[:10])}.",
+                causes=[("the user is logged in or left programs running", "end these processes, then run again")],
+            )
+        return found
+
+    # fstab.
+
+    def change_fstab(self, after):
+        """Write a new fstab, noting both texts first."""
+        before = fstab.read(self.host.fstab)
+        if before != after:
+            self.journal.note(fstab_before=before, fstab_after=after)
+            fstab.write(self.host.fstab, after)
+            self.host.reload_units()
+
+    def restore_fstab(self):
+        """Put the old text back, or only our entry when somebody else has edited fstab since."""
+        before, after = self.journal.facts["fstab_before"], self.journal.facts["fstab_after"]
+        present = fstab.read(self.host.fstab)
+        if before is None or present == before:
+            return
+        fstab.write(self.host.fstab, before if present == after else self._old_entry(present, before))
+        self.host.reload_units()
+
+    def _old_entry(self, present, before):
+        for line in before.splitlines():
+            entry = fstab.parse_line(line)
+            if entry is not None and entry.path == self.home:
+                return fstab.with_entry(present, self.home, line)
+        return fstab.without_entry(present, self.home)
+
+    # Verification.
+
+    def verify_as_user(self):
+        """The user can read the keys and write to the home; times of the home stay what they were."""
+        try:
+            users.call_as(self.request.user, lambda: _use_home(self.home), _VERIFY_TIMEOUT)
+        except (child.ChildFailed, child.ChildTimeout) as error:
+            raise AzlinError(
+                "verify_failed",
+                f"{self.request.user.name} cannot work in {self.home} afterwards: {error or 'no answer in time'}.",
+                causes=[
+                    ("the files on the share belong to another uid", "give the user the same uid on all hosts"),
+                    ("the share is full or read-only", "look at the storage with the status playbook"),
+                ],
+            ) from error
+
+
+def _use_home(home):
+    os.chdir(home)
+    status = os.stat(".")
+    try:
+        with open(os.path.join(keys.DIRECTORY, keys.FILE), "rb") as stream:
+            stream.read()
+    except FileNotFoundError:
+        pass
+    name = f"{_PROBE}-{os.getpid()}"
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        write_all(handle, b"probe\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+        os.unlink(name)
+    os.utime(".", ns=(status.st_atime_ns, status.st_mtime_ns))
+    return True

@@ -1,0 +1,199 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked before anything is touched; also the whole of check mode.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import fstab_line
+from ansible_collections.azlin.storage.plugins.module_utils._home import fstab, mountinfo, rescue
+
+_MARGIN_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A home as found: the mount on it (or None), fstab's text and entries, and the journal's attachment."""
+
+    mount: Any
+    below: tuple
+    fstab_text: str
+    entries: tuple
+    attachment: Any
+
+    @property
+    def source(self):
+        """The share that the home is on: mounted, or recorded as attached; None for a local home."""
+        if self.mount is not None:
+            return self.mount.source
+        return self.attachment["source"] if self.attachment else None
+
+
+def real_home(path):
+    """A home's path as the mount table knows it: links above it resolved, the home itself not looked at."""
+    directory, name = os.path.split(path.rstrip("/"))
+    return os.path.join(os.path.realpath(directory), name)
+
+
+def look(host, journal, home):
+    """Return the :class:`Situation` of a home."""
+    if journal.attachment is not None and journal.attachment["home"] != home:
+        raise AzlinError(
+            "journal_conflict",
+            f"The home that is attached on this host is {journal.attachment['home']}, not {home}.",
+            causes=[("home was given another value than at the attach", "use the same value, or detach that first")],
+        )
+    mounts = mountinfo.read()
+    text = fstab.read(host.fstab)
+    return Situation(
+        mount=mountinfo.at(mounts, home),
+        below=tuple(mountinfo.below(mounts, home)),
+        fstab_text=text,
+        entries=tuple(fstab.entries_for(text, home)),
+        attachment=journal.attachment,
+    )
+
+
+def wanted_fstab(situation, request):
+    """The text that fstab has to have for an attached home."""
+    line = fstab_line(request.source, request.home, extra=request.extra_options)
+    return fstab.with_entry(situation.fstab_text, request.home, line)
+
+
+def check_attach(host, situation, request):
+    """Fail unless the home can be attached to the source, or is already."""
+    _no_mounts_below(situation, request.home)
+    present = situation.source
+    if present is not None and present != request.source:
+        raise AzlinError(
+            "in_use",
+            f"{request.home} is on {present} already, not on {request.source}.",
+            causes=[("the home was attached to another share, or mounted by other means", "detach it first")],
+            try_="ansible-playbook azlin.storage.detach",
+        )
+    if situation.mount is not None:
+        if not host.mounter.ours(situation.mount, request.source):
+            raise AzlinError(
+                "in_use",
+                f"{request.home} is a mount of {situation.mount.source} ({situation.mount.fstype}).",
+                causes=[("something else mounts there", "unmount it and remove its line from fstab")],
+            )
+        return
+    _plain_home(request)
+    if situation.attachment is None:
+        _not_orphaned(request.home)
+    _no_foreign_entry(host, situation, request)
+    host.mounter.probe(parse_endpoint(request.source).host)
+
+
+def check_detach(host, situation, request):
+    """Fail unless the home can be detached."""
+    _no_mounts_below(situation, request.home)
+    if request.source is not None and request.source != situation.source:
+        raise AzlinError(
+            "in_use",
+            f"{request.home} is on {situation.source}, not on {request.source}.",
+            causes=[("the home was attached to another share", "leave source out, or give the right one")],
+        )
+    if situation.mount is not None and not host.mounter.is_share(situation.mount):
+        raise AzlinError(
+            "in_use",
+            f"{request.home} is a mount of {situation.mount.source} ({situation.mount.fstype}), not an NFS share.",
+            causes=[("something else mounts there", "unmount it by its own means")],
+        )
+    if request.copy_back == "full":
+        host.mounter.probe(parse_endpoint(situation.source).host)
+        return
+    backup = (situation.attachment or {}).get("backup")
+    if not backup or not os.path.isdir(backup):
+        raise AzlinError(
+            "not_found",
+            f"There is no local copy of {request.home} from before it was attached ({backup or 'none recorded'}).",
+            causes=[("the copy was removed, or the home was created on the share", "detach with copy_back: full")],
+        )
+
+
+def check_space(path, size, names, what):
+    """Fail unless a file system has room for ``size`` bytes and ``names`` files."""
+    status = os.statvfs(path)
+    free = status.f_bavail * status.f_frsize
+    needed = size + _MARGIN_BYTES
+    # Some servers and file systems do not count inodes and say 0 of 0.
+    inodes_short = status.f_files and status.f_favail < names
+    if needed > free or inodes_short:
+        raise AzlinError(
+            "no_space",
+            f"{what} needs {needed} bytes and {names} names, and there is room for {free} bytes"
+            f" and {status.f_favail} names.",
+            causes=[("the file system is too small or too full", "enlarge it, or remove files of the home first")],
+        )
+
+
+def _no_mounts_below(situation, home):
+    if situation.below:
+        paths = ", ".join(mount.path for mount in situation.below)
+        raise AzlinError(
+            "unsupported",
+            f"Other file systems are mounted below {home}: {paths}.",
+            causes=[("they would be covered or left behind", "unmount them first, and mount them outside the home")],
+        )
+
+
+def _plain_home(request):
+    try:
+        status = os.lstat(request.home)
+    except FileNotFoundError as error:
+        raise AzlinError(
+            "not_found",
+            f"{request.home}, the home of {request.user.name}, does not exist.",
+            causes=[("the user was created without a home", "create it with mkhomedir_helper or at a first login")],
+        ) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise AzlinError(
+            "unsupported",
+            f"{request.home} is not a directory of its own.",
+            causes=[("it is a symbolic link", "give the real path as home and in the user database")],
+        )
+    if status.st_uid != request.user.uid:
+        raise AzlinError(
+            "uid_mismatch",
+            f"{request.home} belongs to uid {status.st_uid}, and {request.user.name} is uid {request.user.uid}.",
+            causes=[("the user was created again with another uid", "give the files to the user, or the user its uid")],
+        )
+    if os.stat(os.path.dirname(request.home)).st_dev != status.st_dev:
+        raise AzlinError(
+            "unsupported",
+            f"{request.home} is on another file system than the directory above it.",
+            causes=[("it is a subvolume or a mount", "mount that at the directory above")],
+        )
+
+
+def _not_orphaned(home):
+    if rescue.is_rescue(home):
+        raise AzlinError(
+            "journal_conflict",
+            f"{home} is the stand-in of a share that is not mounted, but the journal that says which is missing.",
+            causes=[
+                ("/var/lib/azlin was removed", "restore it, or mount the share by hand and copy the home off it")
+            ],
+        )
+
+
+def _no_foreign_entry(host, situation, request):
+    for entry in situation.entries:
+        if entry.source != request.source:
+            raise AzlinError(
+                "in_use",
+                f"{host.fstab} mounts {entry.source} at {request.home} already.",
+                causes=[("an older or foreign entry", "remove that line, then run again")],
+            )

@@ -1,0 +1,115 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory that a user finds when the share is not mounted.
+
+It holds the keys, so that the login works and the machine can be repaired, and a note that says what is wrong.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ansible_collections.azlin.storage.plugins.module_utils._home import exchange, keys, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import next_backup
+
+NOTE = "README-home-not-mounted.txt"
+_NOTE_TEXT = """This is not your home directory.
+
+Your home lives on the NFS share {source},
+which is not mounted at the moment. Your files are safe there. Do not work here: what you
+put into this directory is covered again as soon as the share is back.
+
+To look at the state: ansible-playbook azlin.storage.status
+To mount it by hand:  sudo mount {home}
+"""
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def create(path, like, source, home, user, authorized_keys):
+    """Create the directory with owner and mode of the directory ``like``; return its inode number."""
+    status = os.lstat(like)
+    os.mkdir(path, 0o700)
+    handle = trees.open_directory(path)
+    try:
+        _add(handle, NOTE, _NOTE_TEXT.format(source=source, home=home).encode(), 0o644, user)
+        if authorized_keys:
+            os.mkdir(keys.DIRECTORY, 0o700, dir_fd=handle)
+            ssh = trees.open_directory(keys.DIRECTORY, handle)
+            try:
+                _add(ssh, keys.FILE, authorized_keys, 0o600, user)
+                os.fchown(ssh, user.uid, user.gid)
+                os.fsync(ssh)
+            finally:
+                os.close(ssh)
+        os.fchown(handle, status.st_uid, status.st_gid)
+        os.fchmod(handle, stat.S_IMODE(status.st_mode))
+        os.fsync(handle)
+        return os.fstat(handle).st_ino
+    finally:
+        os.close(handle)
+
+
+def is_rescue(path):
+    """Whether a directory is one of these."""
+    return os.path.lexists(os.path.join(path, NOTE))
+
+
+def retire(path, home):
+    """Take the directory away: removed when it holds only what was put there, else kept as a backup generation.
+
+    Returns where it was kept, or None.
+    """
+    if not os.path.lexists(path):
+        return None
+    handle = trees.open_directory(path)
+    try:
+        if _only_ours(handle):
+            _empty(handle)
+    finally:
+        os.close(handle)
+    try:
+        os.rmdir(path)
+        return None
+    except OSError:
+        kept = next_backup(home)
+        exchange.move(path, kept)
+        return kept
+
+
+def _only_ours(handle):
+    names = set(os.listdir(handle))
+    # The note is what tells it from a small home of somebody.
+    if NOTE not in names or not names <= {NOTE, keys.DIRECTORY}:
+        return False
+    if keys.DIRECTORY not in names:
+        return True
+    try:
+        ssh = trees.open_directory(keys.DIRECTORY, handle)
+    except OSError:
+        return False
+    try:
+        return set(os.listdir(ssh)) <= {keys.FILE}
+    finally:
+        os.close(ssh)
+
+
+def _empty(handle):
+    device = os.fstat(handle).st_dev
+    for name in os.listdir(handle):
+        trees.remove_below(handle, name, device)
+
+
+def _add(directory, name, content, mode, user):
+    handle = os.open(name, _CREATE, 0o600, dir_fd=directory)
+    try:
+        write_all(handle, content)
+        os.fchown(handle, user.uid, user.gid)
+        os.fchmod(handle, mode)
+        os.fsync(handle)
+    finally:
+        os.close(handle)

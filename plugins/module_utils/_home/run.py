@@ -1,0 +1,161 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run: recover what an earlier one left, look, decide, act, report.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import nullcontext
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    attach,
+    detach,
+    fstab,
+    preflight,
+    transaction,
+)
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
+
+_OPERATIONS = {
+    operation.action: operation
+    for operation in (attach.Attach, attach.Mount, attach.Persist, detach.Detach, detach.DetachToBackup)
+}
+
+
+def apply(host, request, check_mode=False, checkpoint=lambda _when, _step: None):
+    """Bring a home into the wanted state and return the module's result.
+
+    :raises AzlinError: after everything was put back as it was, unless its code is ``rollback_failed``.
+    """
+    transaction.leave_home()
+    if request.source is not None:
+        parse_endpoint(request.source)
+    with nullcontext() if check_mode else exclusive(host.state_dir, request.user.name):
+        return _apply(host, request, check_mode, checkpoint)
+
+
+def describe(host, journal, request):
+    """The home as it is now, in the shape of every result."""
+    situation = preflight.look(host, journal, request.home)
+    mounted = host.mounter.is_share(situation.mount)
+    return {
+        "user": request.user.name,
+        "path": request.home,
+        "state": "attached" if mounted or situation.attachment else "local",
+        "mounted": mounted,
+        "source": situation.source if mounted or situation.attachment else None,
+        "fstype": situation.mount.fstype if situation.mount else None,
+        "options": _options(situation.mount),
+        "fstab": [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in situation.entries],
+        "backup": (situation.attachment or {}).get("backup"),
+        "journal": journal.path,
+    }
+
+
+def _options(mount):
+    if mount is None:
+        return []
+    return list(dict.fromkeys(mount.options + mount.super_options))
+
+
+def _apply(host, request, check_mode, checkpoint):
+    journal = Journal(host.state_dir, request.user.name)
+    before = describe(host, journal, request)
+    unfinished = journal.transaction is not None
+    if unfinished and not check_mode:
+        with transaction.Interrupts():
+            _recover(host, request, journal)
+    operation = None
+    if request.state != "rolled_back":
+        operation = _choose(host, request, journal)
+    if operation is not None and not check_mode:
+        with transaction.Interrupts() as interrupts:
+            chosen = operation(host, _with_source(host, request, journal), journal, _identifier(request), interrupts)
+            transaction.run(chosen, journal, interrupts, checkpoint)
+        return _result(host, request, journal, before, chosen, unfinished)
+    if check_mode:
+        return _prediction(host, request, journal, before, operation, unfinished)
+    return _result(host, request, journal, before, None, unfinished)
+
+
+def _choose(host, request, journal):
+    """Return the class of what has to be done, or None; raises when it cannot be done."""
+    situation = preflight.look(host, journal, request.home)
+    if request.state == "attached":
+        return _choose_attach(host, situation, request)
+    if situation.source is None or (situation.attachment is None and not host.mounter.is_share(situation.mount)):
+        return None
+    preflight.check_detach(host, situation, request)
+    return detach.Detach if request.copy_back == "full" else detach.DetachToBackup
+
+
+def _choose_attach(host, situation, request):
+    preflight.check_attach(host, situation, request)
+    if situation.mount is None:
+        return attach.Attach if situation.attachment is None else attach.Mount
+    if situation.fstab_text != preflight.wanted_fstab(situation, request):
+        return attach.Persist
+    return None
+
+
+def _recover(host, request, journal):
+    facts = journal.transaction["facts"]
+    earlier = Request(state="rolled_back", user=request.user, home=facts["home"], source=facts["source"])
+    operation = _OPERATIONS[journal.transaction["action"]]
+    transaction.recover(operation(host, earlier, journal, journal.transaction["id"]), journal)
+
+
+def _with_source(host, request, journal):
+    """A detach need not be told the source; it is the one that is mounted or recorded."""
+    source = request.source or preflight.look(host, journal, request.home).source
+    return Request(**dict(vars(request), source=source))
+
+
+def _identifier(request):
+    return f"{request.user.name}-{secrets.token_hex(4)}"
+
+
+def _result(host, request, journal, before, operation, recovered):
+    after = describe(host, journal, request)
+    return {
+        "changed": recovered or operation is not None,
+        "action": operation.action if operation else ("recover" if recovered else None),
+        "recovered": recovered,
+        "home": after,
+        "seeded": getattr(operation, "seeded", False),
+        "copied": {"files": getattr(operation, "files", 0), "bytes": getattr(operation, "bytes", 0)},
+        "keys_added": getattr(operation, "keys_added", 0),
+        "skipped": operation.skipped if operation else [],
+        "holders": operation.holders if operation else [],
+        "diff": {"before": before, "after": after},
+    }
+
+
+def _prediction(host, request, journal, before, operation, unfinished):
+    after = dict(before)
+    if operation is not None and request.state == "attached":
+        entries = fstab.entries_for(
+            preflight.wanted_fstab(preflight.look(host, journal, request.home), request), request.home
+        )
+        lines = [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in entries]
+        after.update(state="attached", mounted=True, source=request.source, fstab=lines)
+    elif operation is not None:
+        after.update(state="local", mounted=False, source=None, fstype=None, options=[], fstab=[], backup=None)
+    return {
+        "changed": unfinished or operation is not None,
+        "action": operation.action if operation else ("recover" if unfinished else None),
+        "recovered": False,
+        "home": after,
+        "seeded": None,
+        "copied": None,
+        "keys_added": None,
+        "skipped": None,
+        "holders": None,
+        "diff": {"before": before, "after": after},
+    }
