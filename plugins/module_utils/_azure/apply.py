@@ -1,0 +1,175 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carrying out a plan: each step as soon as the steps it needs are done.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
+from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
+    POLLING_INTERVAL,
+    finish,
+    verify,
+    while_busy,
+)
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+_NETWORK_KINDS = (
+    "virtual network",
+    "subnet",
+    "private DNS zone",
+    "DNS zone link",
+    "private endpoint",
+    "DNS zone group",
+)
+
+
+def check_name(azure, account_id):
+    """Raise if the account's name belongs to somebody else; Azure takes the question as a POST."""
+    doing = f"Checking the name {account_id.name}"
+    query = {"name": account_id.name, "type": "Microsoft.Storage/storageAccounts"}
+    try:
+        answer = azure.storage().storage_accounts.check_name_availability(query, cls=wire.body)
+    except Exception as exc:
+        raise errors.from_azure(exc, doing) from exc
+    if answer.get("nameAvailable") is False:
+        code = "StorageAccountAlreadyTaken" if answer.get("reason") == "AlreadyExists" else "AccountNameInvalid"
+        raise errors.failure(doing, code, answer.get("message") or "the name is not available")
+
+
+def apply(azure, plan, deadline):
+    """Carry out all steps. After a failure no step is started; those under way are waited for."""
+    if any(step.key == "account" and step.action == "create" for step in plan):
+        check_name(azure, next(step.id for step in plan if step.key == "account"))
+    waiting, running, done = list(plan), {}, set()
+    planned = {step.key for step in plan}
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        while waiting or running:
+            for step in [one for one in waiting if planned.intersection(one.needs) <= done]:
+                waiting.remove(step)
+                running[pool.submit(perform, azure, step, deadline)] = step
+            finished, _unfinished = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+                done.add(running.pop(future).key)
+
+
+def perform(azure, step, deadline):
+    """Send one step, wait for its end and make sure that the resource is what it should be."""
+    doing = f"{step.action.capitalize()[:-1]}ing {step.resource}"
+    default = "network_failed" if step.kind in _NETWORK_KINDS else "create_failed"
+    try:
+        content = while_busy(lambda: _send(azure, step, deadline, doing), deadline, doing)
+    except AzlinError:
+        raise
+    except Exception as exc:
+        if step.action == "delete" and errors.is_missing(exc):
+            return
+        raise errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error") from exc
+    if step.action != "delete":
+        verify(content, step.id, doing, default)
+
+
+def _send(azure, step, deadline, doing):
+    if step.action == "delete":
+        return _DELETIONS[step.kind](azure, step, deadline, doing)
+    return _WRITES[step.kind](azure, step, deadline, doing)
+
+
+def _long(begin, deadline, doing, *args, **kwargs):
+    poller = begin(*args, cls=wire.body, polling_interval=POLLING_INTERVAL, **kwargs)
+    return finish(poller, deadline, doing)
+
+
+def _virtual_network(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).virtual_networks.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
+
+
+def _subnet(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).subnets.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+
+
+def _zone(azure, step, deadline, doing):
+    begin = azure.private_dns(step.id.subscription).private_zones.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
+
+
+def _link(azure, step, deadline, doing):
+    begin = azure.private_dns(step.id.subscription).virtual_network_links.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+
+
+def _account(azure, step, deadline, doing):
+    accounts = azure.storage().storage_accounts
+    if step.action == "create":
+        return _long(accounts.begin_create, deadline, doing, step.id.resource_group, step.id.name, step.body)
+    return accounts.update(step.id.resource_group, step.id.name, step.body, cls=wire.body)
+
+
+def _file_service(azure, step, _deadline, _doing):
+    send = azure.storage().file_services.set_service_properties
+    return send(step.id.resource_group, step.id.parent.name, step.body, cls=wire.body)
+
+
+def _share(azure, step, _deadline, _doing):
+    shares = azure.storage().file_shares
+    send = shares.create if step.action == "create" else shares.update
+    return send(step.id.resource_group, step.id.names[0], step.id.name, step.body, cls=wire.body)
+
+
+def _endpoint(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).private_endpoints.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
+
+
+def _zone_group(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).private_dns_zone_groups.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+
+
+def _delete_share(azure, step, _deadline, _doing):
+    # The service's own default would delete the snapshots along with the share.
+    shares = azure.storage().file_shares
+    shares.delete(step.id.resource_group, step.id.names[0], step.id.name, include="none")
+
+
+def _delete_account(azure, step, _deadline, _doing):
+    azure.storage().storage_accounts.delete(step.id.resource_group, step.id.name)
+
+
+def _delete_endpoint(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).private_endpoints.begin_delete
+    finish(begin(step.id.resource_group, step.id.name, polling_interval=POLLING_INTERVAL), deadline, doing)
+
+
+def _delete_zone_group(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).private_dns_zone_groups.begin_delete
+    poller = begin(step.id.resource_group, step.id.parent.name, step.id.name, polling_interval=POLLING_INTERVAL)
+    finish(poller, deadline, doing)
+
+
+_WRITES = {
+    "virtual network": _virtual_network,
+    "subnet": _subnet,
+    "private DNS zone": _zone,
+    "DNS zone link": _link,
+    "storage account": _account,
+    "file service": _file_service,
+    "share": _share,
+    "private endpoint": _endpoint,
+    "DNS zone group": _zone_group,
+}
+_DELETIONS = {
+    "share": _delete_share,
+    "storage account": _delete_account,
+    "private endpoint": _delete_endpoint,
+    "DNS zone group": _delete_zone_group,
+}

@@ -1,0 +1,82 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Option specifications that several controller modules share.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure.auth import SOURCES
+
+
+def auth_options():
+    """The options of the doc fragment azlin.storage.azure_auth."""
+    return {
+        "auth_source": {"type": "str", "choices": list(SOURCES)},
+        "profile": {"type": "str"},
+        "subscription_id": {"type": "str"},
+        "client_id": {"type": "str"},
+        "secret": {"type": "str", "no_log": True},
+        "tenant": {"type": "str"},
+        "cloud_environment": {"type": "str"},
+        "x509_certificate_path": {"type": "path"},
+        "thumbprint": {"type": "str", "no_log": True},
+    }
+
+
+def network_options():
+    """The suboptions of ``network``."""
+    return {
+        "mode": {"type": "str", "choices": ["private_endpoint", "service_endpoint"], "default": "private_endpoint"},
+        "virtual_network": {"type": "str"},
+        "subnets": {"type": "list", "elements": "str", "required": True, "aliases": ["subnet"]},
+        "resource_group": {"type": "str"},
+        "create": {"type": "bool", "default": False},
+        "address_prefix": {"type": "str", "default": "10.0.0.0/16"},
+        "subnet_prefix": {"type": "str", "default": "10.0.0.0/24"},
+        "endpoint_name": {"type": "str"},
+        "dns": {
+            "type": "dict",
+            "options": {"manage": {"type": "bool", "default": True}, "zone_id": {"type": "str"}},
+        },
+    }
+
+
+def storage_options():
+    """The options of azlin_nfs_storage besides those of authentication."""
+    return {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "name": {"type": "str", "required": True},
+        "resource_group": {"type": "str", "required": True},
+        "location": {"type": "str"},
+        "share": {"type": "str", "default": "home"},
+        "size": {"type": "str"},
+        "tier": {"type": "str", "choices": ["premium", "standard"], "default": "premium"},
+        "redundancy": {"type": "str", "choices": ["LRS", "ZRS"]},
+        "billing_model": {"type": "str", "choices": ["provisioned_v1"], "default": "provisioned_v1"},
+        "root_squash": {"type": "str", "choices": ["NoRootSquash", "RootSquash", "AllSquash"]},
+        "encryption_in_transit": {"type": "str", "choices": ["disabled", "required"]},
+        "network": {"type": "dict", "options": network_options()},
+        "soft_delete_days": {"type": "int"},
+        "tags": {"type": "dict"},
+        "allow_shrink": {"type": "bool", "default": False},
+        "confirm": {"type": "str"},
+        "force": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "int", "default": 1800},
+    }
+
+
+def attachment_options():
+    """The options of azlin_attachment besides those of authentication."""
+    return {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "vm_id": {"type": "str"},
+        "vm_name": {"type": "str"},
+        "vm_resource_group": {"type": "str"},
+        "storage_name": {"type": "str"},
+        "share": {"type": "str", "default": "home"},
+        "user": {"type": "str", "required": True},
+        "mount_point": {"type": "str"},
+    }

@@ -1,0 +1,90 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which virtual machine uses which share: a tag on the virtual machine, one for each user.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
+
+TAG_PREFIX = "azlin-home-"
+VM_TYPE = "Microsoft.Compute/virtualMachines"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A user's home on a virtual machine that is (about to be) a share."""
+
+    account: str
+    share: str
+    user: str
+    mount_point: str
+
+    @property
+    def key(self):
+        """The tag's name."""
+        return tag_key(self.user)
+
+    @property
+    def value(self):
+        """The tag's value."""
+        return f"{self.account}/{self.share}:{self.mount_point}"
+
+
+def tag_key(user):
+    """The name of the tag for a user."""
+    return f"{TAG_PREFIX}{user}"
+
+
+def parse(key, value):
+    """The :class:`Attachment` of a tag, or None for tags that are not ours. Tag names have no case in Azure."""
+    source, colon, mount_point = str(value).partition(":")
+    account, slash, share = source.partition("/")
+    if not key.lower().startswith(TAG_PREFIX) or not (colon and slash):
+        return None
+    return Attachment(account, share, key[len(TAG_PREFIX) :], mount_point)
+
+
+def find(tags, user):
+    """The name (as it is spelled) and the :class:`Attachment` of a user's tag, or ``(None, None)``."""
+    wanted = tag_key(user).lower()
+    for key, value in (tags or {}).items():
+        if key.lower() == wanted:
+            return key, parse(key, value)
+    return None, None
+
+
+def of_storage(virtual_machines, account, share):
+    """The attachments of one share among listed virtual machines, in the form of the results, sorted by name."""
+    found = []
+    for machine in virtual_machines:
+        for key, value in (machine.get("tags") or {}).items():
+            attachment = parse(key, value)
+            if attachment and (attachment.account, attachment.share) == (account, share):
+                found.append(_entry(machine["id"], attachment))
+    return sorted(found, key=lambda entry: (entry["name"], entry["id"], entry["user"]))
+
+
+def _entry(vm_id, attachment):
+    parsed = names.parse_resource_id(vm_id, "id")
+    return {
+        "name": parsed.name,
+        "id": vm_id,
+        "resource_group": parsed.resource_group,
+        "user": attachment.user,
+        "mount_point": attachment.mount_point,
+    }
+
+
+def virtual_machine_id(value, option="vm_id"):
+    """The id of a virtual machine, checked."""
+    parsed = names.parse_resource_id(value, option)
+    if f"{parsed.provider}/{'/'.join(parsed.types)}".lower() != VM_TYPE.lower():
+        raise invalid(option, value, "it is not the id of a virtual machine", "Copy the id from 'az vm show'.")
+    return parsed

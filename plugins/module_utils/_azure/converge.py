@@ -1,0 +1,70 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way of the storage modules: read, plan, carry out, read again.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps
+from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
+from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import observe, observe_for_deletion
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import plan
+from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+
+def converge(azure, params, check_mode):
+    """Bring a storage to the wanted state, or only say how that would be done; return the module's result."""
+    wanted = desired(params, azure.subscription, azure.cloud.storage_suffix)
+    deadline = Deadline(params["wait_timeout"])
+    if params["state"] == "absent":
+        return _absent(azure, wanted, deadline, check_mode)
+    return _present(azure, wanted, deadline, check_mode)
+
+
+def _present(azure, wanted, deadline, check_mode):
+    present = observe(azure, wanted)
+    planned = plan(wanted, present)
+    if planned and check_mode:
+        present = forecast(wanted, present, planned)
+    elif planned:
+        apply(azure, planned, deadline)
+        present = observe(azure, wanted)
+        _verify(wanted, present)
+    return {**_outcome(planned), "storage": storage_of(present)}
+
+
+def _verify(wanted, present):
+    """Azure's word is not enough: what was created has to be there and in order."""
+    state = result.properties(present.account).get("provisioningState")
+    if present.account is None or present.share is None or state not in (None, "Succeeded"):
+        raise AzlinError(
+            "create_failed",
+            f"Azure reported success, but {wanted.account.name}/{wanted.share} is not there "
+            f"(account in state {state or 'missing'}).",
+            causes=[("Azure failed the creation afterwards", "Run again, or see the activity log.")],
+        )
+
+
+def _absent(azure, wanted, deadline, check_mode):
+    present = observe_for_deletion(azure, wanted)
+    planned = delete.plan_deletion(wanted, present)
+    if planned and not check_mode:
+        apply(azure, planned, deadline)
+    return {**_outcome(planned), "storage": None, "recovery": delete.recovery(wanted, present, planned)}
+
+
+def _outcome(planned):
+    return {"changed": bool(planned), "plan": steps.shown(planned), "diff": steps.diff(planned)}
+
+
+def storage_of(present):
+    """The result for what is present."""
+    return result.storage(
+        present.account, present.file_service, present.share, present.endpoints, present.virtual_machines
+    )

@@ -1,0 +1,285 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a playbook asks for, checked and made whole before the first request. Pure.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import ResourceId
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import parse_size_gib
+
+# The tag that says that this collection may change and delete a resource.
+TAG_KEY = "managed-by"
+TAG_VALUE = "azlin"
+
+# GiB of a premium share on provisioned v1. Source: Azure docs, understanding-billing.
+SIZE_RANGE_GIB = (100, 102400)
+DEFAULT_SIZE_GIB = 100
+# Days that deleted shares can be kept. Source: Azure docs, storage-files-enable-soft-delete.
+SOFT_DELETE_RANGE_DAYS = (0, 365)
+DEFAULT_SOFT_DELETE_DAYS = 7
+# Source: Azure docs, tag-resources.
+_MAX_TAG_KEY, _MAX_TAG_VALUE = 512, 256
+
+
+@dataclass(frozen=True)
+class Network:
+    """How the share is reached; ``subnets`` are ids, the one of the private endpoint or those admitted."""
+
+    mode: str
+    subnets: tuple
+    create: bool
+    address_prefix: str
+    subnet_prefix: str
+    zone: ResourceId | None
+    zone_is_own: bool
+
+    @property
+    def virtual_networks(self):
+        """The ids of the subnets' virtual networks, each once."""
+        return tuple({str(subnet.parent).lower(): subnet.parent for subnet in self.subnets}.values())
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A wanted storage. None means: as it is, or Azure's or this collection's default at creation."""
+
+    account: ResourceId
+    share: str
+    storage_suffix: str
+    endpoint: ResourceId
+    location: str | None = None
+    size_gib: int | None = None
+    redundancy: str | None = None
+    root_squash: str | None = None
+    encryption_in_transit: str | None = None
+    soft_delete_days: int | None = None
+    tags: dict | None = None
+    network: Network | None = None
+    allow_shrink: bool = False
+    force: bool = False
+
+    @property
+    def file_service(self):
+        """The id of the account's file service."""
+        return self.account.child("fileServices", "default")
+
+    @property
+    def share_id(self):
+        """The id of the share."""
+        return self.file_service.child("shares", self.share)
+
+    @property
+    def zone_group(self):
+        """The id of the endpoint's DNS zone group."""
+        return self.endpoint.child("privateDnsZoneGroups", "default")
+
+
+def check_options(params):
+    """Raise for options that cannot work; needs no credentials, so that it can run before signing in."""
+    names.account_name(params["name"])
+    names.resource_group(params["resource_group"])
+    names.share_name(params["share"])
+    if params["wait_timeout"] < 1:
+        raise invalid("wait_timeout", params["wait_timeout"], "it is not a positive number", "Use for example 1800.")
+    if params["state"] == "absent":
+        _check_confirmation(params)
+        return
+    if params["tier"] != "premium":
+        raise invalid(
+            "tier",
+            params["tier"],
+            "NFS shares exist on SSD only; standard (HDD) shares speak SMB",
+            "Use tier: premium.",
+        )
+    _size(params["size"])
+    _soft_delete(params["soft_delete_days"])
+    _tags(params["tags"])
+    if params["location"] is not None:
+        names.location(params["location"])
+    if params["network"] is not None:
+        _check_network(params["network"])
+
+
+def _check_confirmation(params):
+    if params["confirm"] != params["name"]:
+        raise AzlinError(
+            "confirmation_required",
+            f"Deleting {params['name']} with all homes on it was not confirmed: "
+            f"confirm is {params['confirm']!r} and has to be {params['name']!r}.",
+            causes=[
+                ("a deletion has to name the storage twice", f"Set confirm to {params['name']} if you really mean it.")
+            ],
+            try_=f"ansible-playbook azlin.storage.delete -e azlin_storage_name={params['name']} "
+            f"-e azlin_confirm={params['name']}",
+        )
+
+
+def _size(value):
+    if value is None:
+        return None
+    size_gib = parse_size_gib(value)
+    smallest, largest = SIZE_RANGE_GIB
+    if not smallest <= size_gib <= largest:
+        raise invalid(
+            "size",
+            value,
+            f"a premium share on provisioned v1 holds {smallest} to {largest} GiB",
+            f"Use for example {min(max(size_gib, smallest), largest)}GiB.",
+        )
+    return size_gib
+
+
+def _soft_delete(days):
+    first, last = SOFT_DELETE_RANGE_DAYS
+    if days is not None and not first <= days <= last:
+        raise invalid(
+            "soft_delete_days", days, f"deleted shares are kept {first} (none) to {last} days", "Use for example 7."
+        )
+    return days
+
+
+def _tags(tags):
+    """Tags as Azure takes them: strings, and never another value for our own tag."""
+    if tags is None:
+        return None
+    checked = {str(key): "" if value is None else str(value) for key, value in tags.items()}
+    for key, value in checked.items():
+        if not 0 < len(key) <= _MAX_TAG_KEY or len(value) > _MAX_TAG_VALUE or set(key) & set("<>%&\\?/"):
+            raise invalid(
+                "tags",
+                f"{key}={value}",
+                f"a tag's name has 1 to {_MAX_TAG_KEY} characters without < > % & \\ ? / and its value at most "
+                f"{_MAX_TAG_VALUE}",
+                "Shorten or rename it.",
+            )
+        if key.lower() == TAG_KEY and value != TAG_VALUE:
+            raise invalid("tags", f"{key}={value}", f"this tag is ours and says {TAG_VALUE}", "Drop it.")
+    return {key: value for key, value in checked.items() if key.lower() != TAG_KEY}
+
+
+def _check_network(options):
+    """Checks of ``network`` that do not need the subscription."""
+    mode, subnets, dns = options["mode"], options["subnets"], options["dns"] or {}
+    if not subnets:
+        raise invalid("network.subnets", subnets, "it names no subnet", "Name the subnet.")
+    if mode == "private_endpoint" and len(subnets) != 1:
+        raise invalid("network.subnets", subnets, "a private endpoint lives in exactly one subnet", "Name one subnet.")
+    if options["create"] and len(subnets) != 1:
+        raise invalid("network.subnets", subnets, "only one subnet is created", "Name one, or create them yourself.")
+    for subnet in subnets:
+        if subnet.startswith("/"):
+            _typed_id(subnet, "network.subnets", "microsoft.network", ("virtualnetworks", "subnets"))
+        elif not options["virtual_network"]:
+            raise invalid(
+                "network.subnets", subnet, "it is a name and virtual_network is not set", "Set network.virtual_network."
+            )
+        else:
+            names.resource_name(subnet, "network.subnets")
+    if options["virtual_network"]:
+        names.resource_name(options["virtual_network"], "network.virtual_network")
+    if options["resource_group"]:
+        names.resource_group(options["resource_group"], "network.resource_group")
+    if options["endpoint_name"]:
+        names.resource_name(options["endpoint_name"], "network.endpoint_name")
+    if dns.get("zone_id"):
+        _typed_id(dns["zone_id"], "network.dns.zone_id", "microsoft.network", ("privatednszones",))
+    if options["create"]:
+        _check_prefixes(options["address_prefix"], options["subnet_prefix"])
+
+
+def _typed_id(value, option, provider, types):
+    """A resource id of the expected type."""
+    parsed = names.parse_resource_id(value, option)
+    if parsed.provider.lower() != provider or tuple(part.lower() for part in parsed.types) != types:
+        raise invalid(option, value, f"it is not the id of {provider}/{'/'.join(types)}", "Check the id.")
+    return parsed
+
+
+def _check_prefixes(address_prefix, subnet_prefix):
+    whole = _prefix(address_prefix, "network.address_prefix")
+    part = _prefix(subnet_prefix, "network.subnet_prefix")
+    if whole.version != part.version or not part.subnet_of(whole):
+        raise invalid(
+            "network.subnet_prefix", subnet_prefix, f"it is not inside address_prefix {address_prefix}", "Change one."
+        )
+
+
+def _prefix(value, option):
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as exc:
+        raise invalid(option, value, f"not a network in CIDR notation: {exc}", "Use for example 10.0.0.0/16.") from exc
+
+
+def desired(params, subscription, storage_suffix):
+    """Return the :class:`Storage` that checked options ask for."""
+    account = ResourceId(
+        subscription, params["resource_group"], "Microsoft.Storage", ("storageAccounts",), (params["name"],)
+    )
+    options = params["network"]
+    return Storage(
+        account=account,
+        share=params["share"],
+        storage_suffix=storage_suffix,
+        endpoint=_network_id(account, "privateEndpoints", endpoint_name(params)),
+        location=None if params["location"] is None else names.location(params["location"]),
+        size_gib=_size(params["size"]),
+        redundancy=params["redundancy"],
+        root_squash=params["root_squash"],
+        encryption_in_transit=params["encryption_in_transit"],
+        soft_delete_days=params["soft_delete_days"],
+        tags=_tags(params["tags"]),
+        network=None if options is None else _network(options, account, storage_suffix),
+        allow_shrink=params["allow_shrink"],
+        force=params["force"],
+    )
+
+
+def endpoint_name(params):
+    """The name of the private endpoint: deterministic, so that a failed run is resumed and a deletion finds it."""
+    return (params["network"] or {}).get("endpoint_name") or f"{params['name']}-pe"
+
+
+def _network_id(account, type_, name):
+    """The id of a network resource beside the account."""
+    return ResourceId(account.subscription, account.resource_group, "Microsoft.Network", (type_,), (name,))
+
+
+def _network(options, account, storage_suffix):
+    group = options["resource_group"] or account.resource_group
+    zone, zone_is_own = _zone(options, account, storage_suffix)
+    return Network(
+        mode=options["mode"],
+        subnets=tuple(_subnet(text, options["virtual_network"], group, account) for text in options["subnets"]),
+        create=options["create"],
+        address_prefix=options["address_prefix"],
+        subnet_prefix=options["subnet_prefix"],
+        zone=zone,
+        zone_is_own=zone_is_own,
+    )
+
+
+def _subnet(text, virtual_network, group, account):
+    if text.startswith("/"):
+        return names.parse_resource_id(text, "network.subnets")
+    parent = ResourceId(account.subscription, group, "Microsoft.Network", ("virtualNetworks",), (virtual_network,))
+    return parent.child("subnets", text)
+
+
+def _zone(options, account, storage_suffix):
+    """The DNS zone to use and whether it may be created; the generic name is documented for every cloud."""
+    dns = options["dns"] or {"manage": True, "zone_id": None}
+    if options["mode"] != "private_endpoint" or not dns["manage"]:
+        return None, False
+    if dns["zone_id"]:
+        return names.parse_resource_id(dns["zone_id"], "network.dns.zone_id"), False
+    return _network_id(account, "privateDnsZones", f"privatelink.file.{storage_suffix}"), True

@@ -1,0 +1,240 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what the Azure SDK raises, or Azure puts in a body, to the one error of this collection.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+# Keyed by Azure's own error codes: one HTTP status (and so one exception class of the SDK) means many things.
+_MEANINGS = {
+    "authorization_failed": (
+        "AuthorizationFailed",
+        "LinkedAuthorizationFailed",
+        "RequestDisallowedByPolicy",
+        "PrivateEndpointCannotBeCreatedInSubnetWithoutPermission",
+    ),
+    "authentication_failed": (
+        "AuthenticationFailed",
+        "ExpiredAuthenticationToken",
+        "InvalidAuthenticationToken",
+        "InvalidAuthenticationTokenTenant",
+    ),
+    "name_conflict": ("StorageAccountAlreadyTaken", "StorageAccountAlreadyExists", "AccountAlreadyExists"),
+    "immutable_property": ("InvalidResourceLocation", "PropertyChangeNotAllowed"),
+    "invalid_argument": (
+        "AccountNameInvalid",
+        "InvalidHeaderValue",
+        "InvalidLocation",
+        "InvalidSubscriptionId",
+        "InvalidValuesForRequestParameters",
+        "LocationNotAvailableForResourceType",
+        "LocationNotAvailableForResourceGroup",
+        "NetcfgInvalidSubnet",
+    ),
+    "not_found": (
+        "NotFound",
+        "ParentResourceNotFound",
+        "ResourceGroupNotFound",
+        "ResourceNotFound",
+        "ShareNotFound",
+        "SubscriptionNotFound",
+    ),
+    "in_use": (
+        "DeleteShareWithLeasedSnapshots",
+        "InUseSubnetCannotBeDeleted",
+        "LeaseIdMissing",
+        "ScopeLocked",
+        "ShareHasSnapshots",
+        "ShareSnapshotInProgress",
+    ),
+    "throttled": ("TooManyRequests", "OperationNotAllowedTooManyRequests"),
+    "network_failed": ("NetworkAclsValidationFailure",),
+}
+_MEANING_OF = {code: meaning for meaning, codes in _MEANINGS.items() for code in codes}
+
+_REMEDIES = {
+    "AuthorizationFailed": (
+        "the identity has no role with the action named in the message",
+        "Grant it, for example 'Storage Account Contributor' and 'Network Contributor' on the resource groups.",
+    ),
+    "LinkedAuthorizationFailed": (
+        "the identity may not join the subnet or zone named in the message",
+        "Grant it 'Network Contributor' on that network.",
+    ),
+    "RequestDisallowedByPolicy": (
+        "an Azure Policy of the subscription forbids the request",
+        "Ask its owner for an exemption, or choose what the policy demands, such as encryption_in_transit: required.",
+    ),
+    "StorageAccountAlreadyTaken": (
+        "storage account names are unique in all of Azure; a deleted account can keep its name reserved for days",
+        "Choose another name.",
+    ),
+    "ResourceGroupNotFound": (
+        "the resource group does not exist in this subscription, or the identity cannot see it",
+        "Create it with 'az group create', or check resource_group and subscription_id.",
+    ),
+    "SubscriptionNotFound": (
+        "the subscription does not exist in this tenant, or the identity has no role in it",
+        "Check subscription_id; 'az account list' shows what an identity sees.",
+    ),
+    "ScopeLocked": (
+        "a resource lock protects the resource or its resource group",
+        "Remove the lock with 'az lock delete' if the deletion is really wanted.",
+    ),
+    "ShareHasSnapshots": (
+        "the share has snapshots",
+        "Delete the snapshots first with 'az storage share-rm delete'; this collection never deletes them unasked.",
+    ),
+    "LocationNotAvailableForResourceType": (
+        "the region does not exist or does not offer the resource",
+        "Choose a region that 'az account list-locations' shows and that offers premium file shares.",
+    ),
+    "TooManyRequests": (
+        "the subscription sent more requests than Azure allows in a window",
+        "Run again after a few minutes, with fewer forks.",
+    ),
+}
+_REMEDIES["StorageAccountAlreadyExists"] = _REMEDIES["AccountAlreadyExists"] = (
+    "an account of this name exists in another resource group of this subscription",
+    "Set resource_group to that group or choose another name.",
+)
+
+# Azure finishes something else on the same resource; the same request succeeds a little later.
+BUSY_CODES = frozenset(
+    {
+        "AnotherOperationInProgress",
+        "ReferencedResourceNotProvisioned",
+        "RetryableError",
+        "ShareBeingDeleted",
+        "StorageAccountIsNotProvisioned",
+        "StorageAccountOperationInProgress",
+        "SubnetsNotProvisioned",
+    }
+)
+
+
+def describe(exc):
+    """Azure's error as ``(code, message, codes)``; ``codes`` also holds those of nested details."""
+    payload = _payload(exc)
+    code = payload.get("code") or ""
+    message = payload.get("message") or getattr(exc, "message", "") or str(exc)
+    return code, " ".join(str(message).split()), frozenset(_codes(payload))
+
+
+def _payload(exc):
+    """The innermost object with ``code`` and ``message`` of an error response; an empty dict if there is none."""
+    response = getattr(exc, "response", None)
+    try:
+        content = json.loads(response.text()) if response is not None else {}
+    except ValueError:
+        content = {}
+    return error_in(content) or {}
+
+
+def error_in(content):
+    """The error object inside a response body, or None; operations can carry one under HTTP 200 as well."""
+    if not isinstance(content, dict):
+        return None
+    error = content.get("error") or (wire_properties(content)).get("error")
+    if isinstance(error, dict):
+        return error
+    if "code" in content and "message" in content:
+        return content
+    return None
+
+
+def wire_properties(content):
+    """The ``properties`` of a body when they are an object."""
+    found = content.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _codes(payload):
+    """All error codes of a payload; network resources hide the telling one in ``details``."""
+    if payload.get("code"):
+        yield payload["code"]
+    # NetworkAclsValidationFailure names its reason only in the text.
+    if "SubnetsNotProvisioned" in str(payload.get("message")):
+        yield "SubnetsNotProvisioned"
+    for detail in payload.get("details") or ():
+        if isinstance(detail, dict):
+            yield from _codes(detail)
+
+
+def is_missing(exc):
+    """Whether the error says that the resource (not the whole subscription) does not exist."""
+    return getattr(exc, "status_code", None) == 404 and describe(exc)[0] not in ("SubscriptionNotFound",)
+
+
+def is_busy(exc):
+    """Whether the same request can succeed a little later."""
+    return bool(describe(exc)[2] & BUSY_CODES)
+
+
+def failure(doing, code, message, default="azure_error"):
+    """The AzlinError for an Azure error code and message met while ``doing`` something."""
+    meaning = _MEANING_OF.get(code, default)
+    causes = [_REMEDIES[code]] if code in _REMEDIES else []
+    label = f" ({code})" if code else ""
+    return AzlinError(meaning, f"{doing} failed{label}: {message}", causes=causes, try_=_try(meaning))
+
+
+def _try(meaning):
+    if meaning == "name_conflict":
+        return "az storage account check-name --name NAME"
+    if meaning in ("authorization_failed", "authentication_failed"):
+        return "az account show"
+    return ""
+
+
+def from_azure(exc, doing, default="azure_error"):
+    """The AzlinError for an exception of the Azure SDK met while ``doing`` something."""
+    if isinstance(exc, AzlinError):
+        return exc
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    code, message, _all = describe(exc)
+    if not code and names & {"ClientAuthenticationError", "CredentialUnavailableError"}:
+        return _authentication(message)
+    if names & {"ServiceRequestError", "ServiceResponseError"}:
+        return _unreachable(doing, message)
+    status = getattr(exc, "status_code", None)
+    if code not in _MEANING_OF:
+        default = {401: "authentication_failed", 403: "authorization_failed", 429: "throttled"}.get(status, default)
+    return failure(doing, code, message, default)
+
+
+def _authentication(message):
+    return AzlinError(
+        "authentication_failed",
+        f"Signing in to Azure failed: {message}",
+        causes=[
+            (
+                "client id, secret, certificate or tenant are wrong or have expired",
+                "Check AZURE_CLIENT_ID, AZURE_SECRET and AZURE_TENANT, or the options client_id, secret and tenant.",
+            ),
+            ("nobody is signed in to the Azure CLI", "Run 'az login'."),
+        ],
+        try_="az account show",
+    )
+
+
+def _unreachable(doing, message):
+    return AzlinError(
+        "server_unreachable",
+        f"{doing} failed: Azure Resource Manager does not answer: {message}",
+        causes=[
+            ("no network connection, or a proxy is needed", "Check the connection and HTTPS_PROXY."),
+            (
+                "the certificate of the endpoint is not trusted",
+                "Point REQUESTS_CA_BUNDLE to the certificate authority of the cloud.",
+            ),
+            ("cloud_environment names the wrong endpoint", "Check cloud_environment or AZURE_CLOUD_ENVIRONMENT."),
+        ],
+    )

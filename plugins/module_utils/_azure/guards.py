@@ -1,0 +1,240 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must not be done, found out before the first write. Pure.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
+
+# The only kind of account that holds NFS shares. Source: Azure docs, create-classic-file-share.
+KIND = "FileStorage"
+
+
+def wanted_sku(wanted):
+    """The SKU of a new account on provisioned v1."""
+    return f"Premium_{wanted.redundancy or 'LRS'}"
+
+
+def is_managed(resource):
+    """Whether a resource carries our tag; tag names have no case in Azure."""
+    tags = {key.lower(): value for key, value in ((resource or {}).get("tags") or {}).items()}
+    return tags.get(TAG_KEY) == TAG_VALUE
+
+
+def check(wanted, present):
+    """Raise for what cannot or must not be done, else return the region of the account."""
+    if present.account is None:
+        location = _check_creation(wanted, present)
+    else:
+        location = names.location(present.account["location"])
+        _check_managed(wanted, present.account)
+        _check_immutable(wanted, present, location)
+        _check_size(wanted, present)
+    if wanted.network is not None:
+        _check_network(wanted, present, location)
+    return location
+
+
+def _check_creation(wanted, present):
+    if present.resource_group is None:
+        raise AzlinError(
+            "not_found",
+            f"resource_group: {wanted.account.resource_group!r} does not exist in subscription "
+            f"{wanted.account.subscription}, or the identity cannot see it.",
+            causes=[
+                ("it has not been created", "Create it with 'az group create'."),
+                ("another subscription is meant", "Check subscription_id."),
+            ],
+            try_="az group list --output table",
+        )
+    if wanted.network is None:
+        raise invalid(
+            "network",
+            None,
+            f"storage {wanted.account.name} does not exist yet and a new one needs a network",
+            "Set network.virtual_network and network.subnet.",
+        )
+    location = wanted.location or names.location(present.resource_group["location"])
+    offered = None if present.regions is None else present.regions.get(wanted_sku(wanted), set())
+    if offered is not None and location not in offered:
+        raise invalid(
+            "location",
+            location,
+            f"no region of that name offers {wanted_sku(wanted)} file storage to this subscription",
+            f"Choose one of: {', '.join(sorted(offered)) or 'none is offered'}.",
+        )
+    return location
+
+
+def _check_managed(wanted, account):
+    if not is_managed(account):
+        raise AzlinError(
+            "not_managed",
+            f"Storage account {wanted.account.name} exists but does not carry the tag {TAG_KEY}={TAG_VALUE}; "
+            "it is left alone.",
+            causes=[
+                ("somebody else created the account", "Choose another name."),
+                (
+                    "the account shall be taken over",
+                    f"Tag it: az tag update --resource-id {account['id']} --operation Merge "
+                    f"--tags {TAG_KEY}={TAG_VALUE}",
+                ),
+            ],
+        )
+
+
+def _check_immutable(wanted, present, location):
+    account = present.account
+    sku = dig(account, "sku", "name")
+    billing_model, redundancy = result.models_of(sku)
+    protocol = KIND if present.share is None else properties(present.share).get("enabledProtocols") or "SMB"
+    compared = [
+        ("kind", account.get("kind"), KIND),
+        ("location", location, wanted.location or location),
+        ("billing_model", billing_model, "provisioned_v1"),
+        ("redundancy", redundancy, wanted.redundancy or redundancy),
+        ("protocol of the share", protocol, protocol if present.share is None else "NFS"),
+    ]
+    for name, is_now, should_be in compared:
+        if is_now != should_be:
+            raise immutable(f"{name} of {wanted.account.name}/{wanted.share}", is_now, should_be)
+
+
+def immutable(what, is_now, should_be):
+    """The error for a difference that only a new storage can resolve."""
+    return AzlinError(
+        "immutable_property",
+        f"The {what} is {is_now!r} and cannot be changed to {should_be!r}: Azure sets it at creation for good.",
+        causes=[
+            ("the option differs from what was created", f"Ask for {is_now!r}, or leave the option out."),
+            (
+                f"{should_be!r} is really needed",
+                "Create a second storage, copy the files over from a host and attach the hosts to it.",
+            ),
+        ],
+    )
+
+
+def _check_size(wanted, present):
+    size_gib = properties(present.share).get("shareQuota")
+    if None in (size_gib, wanted.size_gib) or wanted.size_gib >= size_gib or wanted.allow_shrink:
+        return
+    raise AzlinError(
+        "size_decrease_refused",
+        f"size: {wanted.account.name}/{wanted.share} has {size_gib} GiB and is not made smaller, to "
+        f"{wanted.size_gib} GiB, unasked.",
+        causes=[
+            ("the playbook is older than the storage", f"Set size to {size_gib}GiB, or leave it out."),
+            ("it shall really shrink", "Set allow_shrink: true."),
+        ],
+    )
+
+
+def _check_network(wanted, present, location):
+    for subnet_id in wanted.network.subnets:
+        _check_subnet(wanted.network, present, subnet_id, location)
+    if wanted.network.zone is not None and present.zone is None and not wanted.network.zone_is_own:
+        raise _missing("network.dns.zone_id", wanted.network.zone, "Create the zone, or leave zone_id out.")
+    _check_mode(wanted, present)
+    if wanted.network.mode == "private_endpoint":
+        _check_endpoint(wanted, present)
+
+
+def _check_subnet(network, present, subnet_id, location):
+    vnet = present.virtual_network(subnet_id.parent)
+    if vnet is None and not network.create:
+        raise _missing("network.virtual_network", subnet_id.parent, "Create it, or set network.create: true.")
+    if vnet is not None and present.subnet(subnet_id) is None and not network.create:
+        known = ", ".join(subnet["name"] for subnet in properties(vnet).get("subnets") or []) or "none"
+        remedy = f"Choose one of its subnets ({known}), or set network.create: true."
+        raise _missing("network.subnet", subnet_id, remedy)
+    region = location if vnet is None else names.location(vnet["location"])
+    if network.mode == "service_endpoint" and region != location:
+        raise invalid(
+            "network.subnets",
+            str(subnet_id),
+            f"it is in {region} and the storage in {location}: a service endpoint reaches its own region only",
+            "Use network.mode: private_endpoint.",
+        )
+
+
+def _missing(option, resource_id, remedy):
+    return AzlinError(
+        "not_found",
+        f"{option}: {resource_id} does not exist, or the identity cannot see it.",
+        causes=[("a name, resource group or subscription is wrong", remedy)],
+    )
+
+
+def _check_mode(wanted, present):
+    """Hosts lose a mounted share when the way to it changes under them."""
+    mode = None if present.account is None else result.network_mode(present.account)
+    if mode not in (None, wanted.network.mode):
+        _check_unused(
+            wanted, present, f"Changing the network of {wanted.account.name} from {mode} to {wanted.network.mode}"
+        )
+
+
+def is_own_endpoint(endpoint, account_id):
+    """Whether a private endpoint is ours and leads to the account."""
+    return is_managed(endpoint) and _leads_to(endpoint, account_id)
+
+
+def _leads_to(endpoint, account_id):
+    return any(
+        same_id(dig(connection, "properties", "privateLinkServiceId"), account_id)
+        for connection in result.connections(endpoint)
+    )
+
+
+def _check_endpoint(wanted, present):
+    if present.endpoint is None:
+        return
+    if not _leads_to(present.endpoint, wanted.account):
+        raise AzlinError(
+            "name_conflict",
+            f"Private endpoint {wanted.endpoint} exists and leads to something else than {wanted.account.name}.",
+            causes=[("another resource uses the name", "Set network.endpoint_name to a free name.")],
+        )
+    subnet = dig(properties(present.endpoint), "subnet", "id")
+    if not same_id(subnet, wanted.network.subnets[0]):
+        raise immutable(f"subnet of private endpoint {wanted.endpoint.name}", subnet, str(wanted.network.subnets[0]))
+
+
+def other_shares(wanted, present):
+    """Names of the account's shares besides the wanted one."""
+    return sorted(share["name"] for share in present.shares if share["name"] != wanted.share)
+
+
+def check_deletion(wanted, present):
+    """Raise when a storage must not be deleted."""
+    if present.account is None:
+        return
+    _check_managed(wanted, present.account)
+    _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}")
+
+
+def _check_unused(wanted, present, doing):
+    users = attachments.of_storage(present.virtual_machines, wanted.account.name, wanted.share)
+    if not users or wanted.force:
+        return
+    listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])
+    more = f" and {len(users) - 10} more" if len(users) > 10 else ""
+    raise AzlinError(
+        "in_use",
+        f"{doing} is refused: {len(users)} homes are attached: {listed}{more}.",
+        causes=[
+            ("hosts still have their homes on it", "Detach them first."),
+            ("the hosts are gone for good", "Set force: true."),
+        ],
+        try_=f"ansible-playbook azlin.storage.detach -l {','.join(sorted({entry['name'] for entry in users[:10]}))}",
+    )

@@ -1,0 +1,454 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted and what is there to the steps between them. Pure: nothing is sent from here.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
+    DEFAULT_SIZE_GIB,
+    DEFAULT_SOFT_DELETE_DAYS,
+    TAG_KEY,
+    TAG_VALUE,
+)
+from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
+
+OWN_TAGS = {TAG_KEY: TAG_VALUE}
+STORAGE_SERVICE = "Microsoft.Storage"
+# The private link group of Azure Files. Source: Azure docs, private-endpoint-overview.
+_FILE_GROUP = "file"
+
+
+def plan(wanted, present):
+    """Return the steps from ``present`` to ``wanted``; none when nothing is to be done.
+
+    :raises AzlinError: for differences that Azure cannot change and for states that must not be touched.
+    """
+    location = guards.check(wanted, present)
+    steps = []
+    if wanted.network is not None:
+        steps += _virtual_network(wanted, present, location) + _zone(wanted, present)
+    steps += _account(wanted, present, location)
+    steps += _file_service(wanted, present)
+    steps += _share(wanted, present)
+    if wanted.network is not None:
+        steps += _endpoint(wanted, present, location)
+    return steps
+
+
+def changes(before, after):
+    """The entries of two flat dicts that differ, as a pair of dicts."""
+    keys = [key for key in after if before.get(key) != after[key]]
+    return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
+
+
+# --- virtual network and subnets -------------------------------------------------------------------------------------
+
+
+def _subnet_key(subnet_id):
+    return f"subnet {str(subnet_id).lower()}"
+
+
+def _virtual_network(wanted, present, location):
+    network = wanted.network
+    if network.create and present.virtual_network(network.subnets[0].parent) is None:
+        return [_new_virtual_network(network, location)]
+    steps, last_in = [], {}
+    for subnet_id in network.subnets:
+        parent = str(subnet_id.parent).lower()
+        # Azure takes one change of a virtual network at a time.
+        found = _subnet(network, present.subnet(subnet_id), subnet_id, tuple(last_in.get(parent, ())))
+        if found:
+            steps.append(found)
+            last_in[parent] = (found.key,)
+    return steps
+
+
+def _new_virtual_network(network, location):
+    subnet_id = network.subnets[0]
+    subnet = {"name": subnet_id.name, "properties": _subnet_properties(network)}
+    return Step(
+        key="virtual_network",
+        action="create",
+        kind="virtual network",
+        id=subnet_id.parent,
+        before=None,
+        after={
+            "location": location,
+            "address_prefixes": [network.address_prefix],
+            "subnets": {subnet_id.name: _subnet_view(subnet)},
+            "tags": OWN_TAGS,
+        },
+        body={
+            "location": location,
+            "tags": OWN_TAGS,
+            "properties": {
+                "addressSpace": {"addressPrefixes": [network.address_prefix]},
+                "subnets": [subnet],
+            },
+        },
+    )
+
+
+def _subnet_properties(network):
+    values = {"addressPrefix": network.subnet_prefix}
+    if network.mode == "service_endpoint":
+        values["serviceEndpoints"] = [{"service": STORAGE_SERVICE}]
+    return values
+
+
+def _subnet_view(subnet):
+    about = properties(subnet)
+    prefixes = [about["addressPrefix"]] if about.get("addressPrefix") else about.get("addressPrefixes") or []
+    return {"address_prefixes": prefixes, "service_endpoints": _services(subnet)}
+
+
+def _services(subnet):
+    return [endpoint.get("service") for endpoint in properties(subnet).get("serviceEndpoints") or []]
+
+
+def _subnet(network, subnet, subnet_id, needs):
+    """The step for one subnet, or None. A change sends the whole subnet back, since Azure replaces it as a whole."""
+    if subnet is None:
+        body = {"name": subnet_id.name, "properties": _subnet_properties(network)}
+        view = _subnet_view(body)
+        return Step(_subnet_key(subnet_id), "create", "subnet", subnet_id, None, view, body, needs)
+    if network.mode != "service_endpoint" or STORAGE_SERVICE in _services(subnet):
+        return None
+    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
+    body = {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
+    before, after = changes(_subnet_view(subnet), _subnet_view(body))
+    return Step(_subnet_key(subnet_id), "update", "subnet", subnet_id, before, after, body, needs)
+
+
+# --- private DNS zone and its links ----------------------------------------------------------------------------------
+
+
+def _zone(wanted, present):
+    zone_id, steps = wanted.network.zone, []
+    if zone_id is None:
+        return steps
+    if present.zone is None:
+        body = {"location": "global", "tags": OWN_TAGS}
+        steps.append(Step("zone", "create", "private DNS zone", zone_id, None, {"tags": OWN_TAGS}, body))
+    for vnet_id in wanted.network.virtual_networks:
+        if not any(same_id(dig(link, "properties", "virtualNetwork", "id"), vnet_id) for link in present.links):
+            steps.append(_link(zone_id, vnet_id))
+    return steps
+
+
+def _link(zone_id, vnet_id):
+    body = {
+        "location": "global",
+        "tags": OWN_TAGS,
+        "properties": {"registrationEnabled": False, "virtualNetwork": {"id": str(vnet_id)}},
+    }
+    return Step(
+        key="link",
+        action="create",
+        kind="DNS zone link",
+        id=zone_id.child("virtualNetworkLinks", f"{vnet_id.name}-link"),
+        before=None,
+        after={"virtual_network": str(vnet_id)},
+        body=body,
+        needs=("zone", "virtual_network"),
+    )
+
+
+# --- storage account -------------------------------------------------------------------------------------------------
+
+
+def _account(wanted, present, location):
+    if present.account is None:
+        return [_new_account(wanted, location)]
+    view = _account_view(present.account)
+    before, after = changes(view, _wanted_account_view(wanted, view))
+    if not after:
+        return []
+    return [
+        Step(
+            key="account",
+            action="update",
+            kind="storage account",
+            id=wanted.account,
+            before=before,
+            after=after,
+            body=_account_patch(present.account, after),
+            # Closed to the public only when the private way in is complete; opened to subnets that are ready.
+            needs=("zone_group", *_subnet_keys(wanted)),
+        )
+    ]
+
+
+def _subnet_keys(wanted):
+    subnets = wanted.network.subnets if wanted.network else ()
+    return ("virtual_network", *(_subnet_key(subnet) for subnet in subnets))
+
+
+def _account_view(account):
+    about = properties(account)
+    return {
+        "public_network_access": result.public_network_access(account),
+        "default_action": dig(about, "networkAcls", "defaultAction"),
+        "subnets": [rule["id"] for rule in result.subnet_rules(account)],
+        "https_only": about.get("supportsHttpsTrafficOnly"),
+        "minimum_tls_version": about.get("minimumTlsVersion"),
+        "public_blob_access": bool(about.get("allowBlobPublicAccess")),
+        "tags": account.get("tags") or {},
+    }
+
+
+def _wanted_account_view(wanted, view):
+    """The view as it should be; what is not asked for stays."""
+    after = dict(view, public_blob_access=False)
+    # TLS 1.3 is stricter and stays.
+    if view.get("minimum_tls_version") not in ("TLS1_2", "TLS1_3"):
+        after["minimum_tls_version"] = "TLS1_2"
+    if wanted.encryption_in_transit is not None:
+        after["https_only"] = wanted.encryption_in_transit == "required"
+    if wanted.network is not None:
+        after["default_action"] = "Deny"
+        after.update(_access(wanted.network, view["subnets"]))
+    after["tags"] = {**view["tags"], **(wanted.tags or {}), **OWN_TAGS}
+    return after
+
+
+def _access(network, present_subnets):
+    """Who gets in: nobody over the public endpoint, or the wanted subnets (as they are spelled already)."""
+    if network.mode == "private_endpoint":
+        return {"public_network_access": "Disabled", "subnets": []}
+    wanted_ids = [str(subnet) for subnet in network.subnets]
+    if {text.lower() for text in wanted_ids} == {text.lower() for text in present_subnets}:
+        wanted_ids = present_subnets
+    return {"public_network_access": "Enabled", "subnets": wanted_ids}
+
+
+def _new_account(wanted, location):
+    empty = {"subnets": [], "tags": {}, "https_only": wanted.encryption_in_transit == "required"}
+    view = {
+        "location": location,
+        "kind": guards.KIND,
+        "sku": guards.wanted_sku(wanted),
+        **_wanted_account_view(wanted, empty),
+    }
+    body = _account_patch({}, view)
+    # Set at creation, so that the account is never reachable in between, and explicitly: SDKs differ in defaults.
+    body["properties"]["networkAcls"].update(bypass="None", ipRules=[])
+    body.update(location=location, kind=guards.KIND, sku={"name": view["sku"]})
+    return Step(
+        key="account",
+        action="create",
+        kind="storage account",
+        id=wanted.account,
+        before=None,
+        after=view,
+        body=body,
+        needs=("zone", *_subnet_keys(wanted)),
+    )
+
+
+_ACCOUNT_WORDS = {
+    "public_network_access": "publicNetworkAccess",
+    "https_only": "supportsHttpsTrafficOnly",
+    "minimum_tls_version": "minimumTlsVersion",
+    "public_blob_access": "allowBlobPublicAccess",
+}
+
+
+def _account_patch(account, after):
+    """The body that brings about ``after``; Azure replaces network rules and tags as a whole."""
+    values = {word: after[key] for key, word in _ACCOUNT_WORDS.items() if key in after}
+    rules = dig(properties(account), "networkAcls") or {}
+    if "subnets" in after or "default_action" in after:
+        subnets = after.get("subnets", [rule["id"] for rule in result.subnet_rules(account)])
+        values["networkAcls"] = {
+            **rules,
+            "defaultAction": after.get("default_action", rules.get("defaultAction")),
+            "virtualNetworkRules": [{"id": subnet, "action": "Allow"} for subnet in subnets],
+        }
+    body = {"properties": values}
+    if "tags" in after:
+        body["tags"] = after["tags"]
+    return body
+
+
+# --- file service and share ------------------------------------------------------------------------------------------
+
+
+def _file_service(wanted, present):
+    view = _file_service_view(present.file_service) if present.account is not None else {}
+    after = dict(view)
+    if wanted.soft_delete_days is not None or not view:
+        after["soft_delete_days"] = _or(wanted.soft_delete_days, DEFAULT_SOFT_DELETE_DAYS)
+    if wanted.encryption_in_transit is not None or not view:
+        after["nfs_encryption_required"] = wanted.encryption_in_transit == "required"
+    before, after = changes(view, after)
+    if not after:
+        return []
+    body = {"properties": _file_service_properties(properties(present.file_service), after)}
+    return [
+        Step(
+            key="file_service",
+            action="update",
+            kind="file service",
+            id=wanted.file_service,
+            before=before if view else None,
+            after=after,
+            body=body,
+            needs=("account",),
+        )
+    ]
+
+
+def _or(value, default):
+    return default if value is None else value
+
+
+def _file_service_view(file_service):
+    return {
+        "soft_delete_days": result.soft_delete_days(file_service),
+        "nfs_encryption_required": result.nfs_encryption_required(file_service),
+    }
+
+
+def _file_service_properties(about, after):
+    """Everything that can be written, with the changes in it: the request replaces the whole settings."""
+    values = {key: about[key] for key in ("cors", "protocolSettings", "shareDeleteRetentionPolicy") if about.get(key)}
+    if "soft_delete_days" in after:
+        days = after["soft_delete_days"]
+        values["shareDeleteRetentionPolicy"] = {"enabled": True, "days": days} if days else {"enabled": False}
+    # An absent switch is off; it is not sent as such, since older clouds do not know it.
+    if after.get("nfs_encryption_required") or dig(values, "protocolSettings", "nfs"):
+        required = after.get("nfs_encryption_required", dig(about, "protocolSettings", "nfs"))
+        nfs = {"encryptionInTransit": {"required": required}} if isinstance(required, bool) else required
+        values["protocolSettings"] = {**values.get("protocolSettings", {}), "nfs": nfs}
+    return values
+
+
+def _share(wanted, present):
+    if present.share is None:
+        view = {
+            "protocol": "NFS",
+            "size_gib": _or(wanted.size_gib, DEFAULT_SIZE_GIB),
+            "root_squash": wanted.root_squash or "NoRootSquash",
+        }
+        body = {"properties": {"enabledProtocols": "NFS", **_share_properties(view)}}
+        return [Step("share", "create", "share", wanted.share_id, None, view, body, ("account", "file_service"))]
+    view = {
+        "size_gib": properties(present.share).get("shareQuota"),
+        "root_squash": properties(present.share).get("rootSquash"),
+    }
+    before, after = changes(
+        view,
+        {
+            "size_gib": _or(wanted.size_gib, view["size_gib"]),
+            "root_squash": _or(wanted.root_squash, view["root_squash"]),
+        },
+    )
+    if not after:
+        return []
+    body = {"properties": _share_properties(after)}
+    return [Step("share", "update", "share", wanted.share_id, before, after, body, ("account", "file_service"))]
+
+
+def _share_properties(view):
+    words = {"size_gib": "shareQuota", "root_squash": "rootSquash"}
+    return {word: view[key] for key, word in words.items() if key in view}
+
+
+# --- private endpoint ------------------------------------------------------------------------------------------------
+
+
+def _endpoint(wanted, present, location):
+    if wanted.network.mode == "service_endpoint":
+        return removed_endpoint(wanted, present, needs=("account",))
+    steps, endpoint, group = [], present.endpoint, present.zone_group
+    if endpoint is not None and result.connection_state(endpoint) in ("Disconnected", "Rejected"):
+        # Bound to an account that was deleted, even when a new one has its name; it cannot be revived.
+        steps.append(deletion_of("old_endpoint", "private endpoint", wanted.endpoint, _endpoint_view(endpoint), ()))
+        endpoint = group = None
+    if endpoint is None or properties(endpoint).get("provisioningState") == "Failed":
+        steps.append(_new_endpoint(wanted, present, endpoint, location))
+    return steps + _zone_group(wanted, group)
+
+
+def _endpoint_view(endpoint):
+    targets = [dig(connection, "properties", "privateLinkServiceId") for connection in result.connections(endpoint)]
+    return {
+        "subnet": dig(properties(endpoint), "subnet", "id"),
+        "target": targets[0] if targets else None,
+        "state": properties(endpoint).get("provisioningState"),
+    }
+
+
+def _new_endpoint(wanted, present, failed, location):
+    network = present.virtual_network(wanted.network.subnets[0].parent)
+    subnet = str(wanted.network.subnets[0])
+    connection = {
+        "name": f"{wanted.account.name}-psc",
+        "properties": {"privateLinkServiceId": str(wanted.account), "groupIds": [_FILE_GROUP]},
+    }
+    body = {
+        # An endpoint belongs to the region of its network; the account may be elsewhere.
+        "location": network["location"] if network else location,
+        "tags": OWN_TAGS,
+        "properties": {"subnet": {"id": subnet}, "privateLinkServiceConnections": [connection]},
+    }
+    # Azure refuses an endpoint while it still works on the account.
+    busy = ("account", "file_service") if present.account is None else ()
+    return Step(
+        key="endpoint",
+        action="create" if failed is None else "update",
+        kind="private endpoint",
+        id=wanted.endpoint,
+        before=None if failed is None else _endpoint_view(failed),
+        after={"subnet": subnet, "target": str(wanted.account), "state": "Succeeded"},
+        body=body,
+        needs=("old_endpoint", *busy, *_subnet_keys(wanted)),
+    )
+
+
+def _zone_group(wanted, group):
+    zone_id = wanted.network.zone
+    configs = result.zone_configs(group)
+    known = [properties(config).get("privateDnsZoneId") for config in configs]
+    if zone_id is None or any(same_id(one, zone_id) for one in known):
+        return []
+    kept = [{"name": config["name"], "properties": {"privateDnsZoneId": one}} for config, one in zip(configs, known)]
+    config = {"name": zone_id.name.replace(".", "-"), "properties": {"privateDnsZoneId": str(zone_id)}}
+    return [
+        Step(
+            key="zone_group",
+            action="create" if group is None else "update",
+            kind="DNS zone group",
+            id=wanted.zone_group,
+            before=None if group is None else {"zones": known},
+            after={"zones": [*known, str(zone_id)]},
+            body={"properties": {"privateDnsZoneConfigs": [*kept, config]}},
+            needs=("endpoint", "zone", "link"),
+        )
+    ]
+
+
+def removed_endpoint(wanted, present, needs):
+    """The steps that remove our private endpoint of this account with its DNS records; none if there is none."""
+    if not guards.is_own_endpoint(present.endpoint, wanted.account):
+        return []
+    steps = []
+    if present.zone_group is not None:
+        zones = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(present.zone_group)]
+        steps.append(deletion_of("zone_group", "DNS zone group", wanted.zone_group, {"zones": zones}, needs))
+    view = _endpoint_view(present.endpoint)
+    steps.append(deletion_of("endpoint", "private endpoint", wanted.endpoint, view, (*needs, "zone_group")))
+    return steps
+
+
+def deletion_of(key, kind, resource_id, before, needs):
+    """A step that deletes a resource."""
+    return Step(key, "delete", kind, resource_id, before, None, None, needs)

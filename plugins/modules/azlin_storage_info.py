@@ -1,0 +1,243 @@
+#!/usr/bin/python
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: azlin_storage_info
+short_description: List Azure Files NFS storages with size, use, cost and attached homes
+version_added: 0.1.0
+description:
+  - Returns one storage, or all of a resource group or subscription that carry the tag C(managed-by=azlin).
+  - A query that fails is an error, never an empty list. A O(name) that is not found gives an empty list.
+author:
+  - azlin.storage project (!UNKNOWN)
+extends_documentation_fragment:
+  - azlin.storage.azure_auth
+  - azlin.storage.attributes
+  - azlin.storage.attributes.info_module
+  - azlin.storage.attributes.actiongroup_azure
+options:
+  name:
+    description:
+      - The storage account. When not set, all of them.
+    type: str
+  resource_group:
+    description:
+      - The resource group. When not set, the whole subscription.
+    type: str
+  share:
+    description:
+      - The file share. When not set, all NFS shares of an account.
+    type: str
+notes:
+  - "Source: Azure documentation, REST reference of Microsoft.Storage file shares, C($expand=stats)."
+seealso:
+  - module: azlin.storage.azlin_nfs_storage
+"""
+
+EXAMPLES = r"""
+- name: All storages of the subscription
+  azlin.storage.azlin_storage_info:
+  register: all
+
+- name: One storage
+  azlin.storage.azlin_storage_info:
+    name: teamhomes01
+    resource_group: team
+  register: one
+"""
+
+RETURN = r"""
+storages:
+  description: The storages, one for each share. What is unknown is null.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The storage account.
+      type: str
+      sample: teamhomes01
+    id:
+      description: The resource id of the storage account.
+      type: str
+    resource_group:
+      description: The resource group.
+      type: str
+    subscription_id:
+      description: The subscription.
+      type: str
+    location:
+      description: The region in its short form.
+      type: str
+      sample: westus2
+    share:
+      description: The file share.
+      type: str
+      sample: home
+    share_id:
+      description: The resource id of the share.
+      type: str
+    size_gib:
+      description: The provisioned size in GiB.
+      type: int
+      sample: 500
+    used_bytes:
+      description: What is really used, in bytes.
+      type: int
+    utilization_percent:
+      description: Used bytes as a percentage of the provisioned size.
+      type: float
+    tier:
+      description: V(premium), that is SSD.
+      type: str
+    redundancy:
+      description: How many copies are kept where, such as V(LRS) or V(ZRS).
+      type: str
+    billing_model:
+      description: V(provisioned_v1) or V(provisioned_v2).
+      type: str
+    sku:
+      description: Azure's word for tier, billing model and redundancy.
+      type: str
+      sample: Premium_LRS
+    created:
+      description: When the account was created, as Azure says it.
+      type: str
+    nfs_endpoint:
+      description: What hosts mount.
+      type: str
+      sample: teamhomes01.file.core.windows.net:/teamhomes01/home
+    network:
+      description: How the storage is reached.
+      type: dict
+      contains:
+        mode:
+          description: V(private_endpoint), V(service_endpoint), or null when neither fits.
+          type: str
+        public_network_access:
+          description: Whether the public endpoint exists, V(Enabled) or V(Disabled).
+          type: str
+        default_action:
+          description: What the account does with requests that no rule admits.
+          type: str
+        subnets:
+          description: The ids of the subnets that are admitted over service endpoints.
+          type: list
+          elements: str
+        private_endpoints:
+          description: The private endpoints that lead to the account.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The name of the endpoint.
+              type: str
+            id:
+              description: Its resource id.
+              type: str
+            state:
+              description: The state of its connection, such as V(Approved) or V(Pending).
+              type: str
+            subnet_id:
+              description: The subnet that it lives in.
+              type: str
+            ip_address:
+              description: Its address.
+              type: str
+        dns_zone:
+          description: The id of the private DNS zone that holds its name.
+          type: str
+    root_squash:
+      description: How the share treats root of the hosts.
+      type: str
+    encryption_in_transit:
+      description: V(required) when plaintext mounts are refused, else V(disabled).
+      type: str
+    soft_delete_days:
+      description: For how many days deleted shares of the account are kept.
+      type: int
+    provisioning_state:
+      description: Azure's state of the account.
+      type: str
+    tags:
+      description: The tags of the account.
+      type: dict
+    cost:
+      description: An estimate of what the storage costs a month.
+      type: dict
+      contains:
+        monthly:
+          description: The sum, or null when a price is unknown.
+          type: float
+        currency:
+          description: The currency.
+          type: str
+        source:
+          description: Where the prices come from.
+          type: str
+        items:
+          description: The parts of the sum.
+          type: list
+          elements: dict
+    attached_vms:
+      description: The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment).
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The virtual machine.
+          type: str
+        id:
+          description: Its resource id.
+          type: str
+        resource_group:
+          description: Its resource group.
+          type: str
+        user:
+          description: Whose home it is.
+          type: str
+        mount_point:
+          description: Where the share is mounted.
+          type: str
+error_code:
+  description: What kind of failure it is; a stable word to branch on.
+  returned: failure
+  type: str
+  sample: immutable_property
+causes:
+  description: Possible causes, each with its remedy.
+  returned: failure
+  type: list
+  elements: dict
+try:
+  description: A command that helps.
+  returned: failure
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import listing
+from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import auth_options
+from ansible_collections.azlin.storage.plugins.module_utils._azure.clients import Azure
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import run_module
+
+
+def query(module):
+    """Check the options, sign in and ask."""
+    listing.check_options(module.params)
+    return {"changed": False, "storages": listing.storages(Azure(module.params), module.params)}
+
+
+def main():
+    """Entry point."""
+    options = {"name": {"type": "str"}, "resource_group": {"type": "str"}, "share": {"type": "str"}}
+    module = AnsibleModule(argument_spec={**options, **auth_options()}, supports_check_mode=True)
+    run_module(module, lambda: query(module))
+
+
+if __name__ == "__main__":
+    main()
