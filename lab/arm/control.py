@@ -1,0 +1,98 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control path /_lab/: request log, faults, profile, reset. For the lab and its tests, not part of Azure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from lab.arm.cloud import Answer, Cloud
+from lab.arm.profiles import PROFILES
+from lab.arm.storage import purge_account
+
+
+async def control(cloud: Cloud, method: str, path: str, body: typing.Any) -> Answer:
+    """Answer a request below /_lab/ whose key has been checked."""
+    try:
+        action = ACTIONS[method, path.rstrip("/")]
+    except KeyError:
+        known = ", ".join(f"{verb} {name}" for verb, name in sorted(ACTIONS))
+        return Answer(404, {"error": f"No such control request. Known: {known}."})
+    try:
+        answer = action(cloud, body)
+    except (ValueError, KeyError, TypeError) as error:
+        return Answer(400, {"error": f"Bad control request: {error}."})
+    await cloud.settle()
+    return answer
+
+
+def _status(cloud: Cloud, body: typing.Any) -> Answer:
+    running = [entry for entry in cloud.store.operations.values() if entry["status"] == "InProgress"]
+    return Answer(
+        200,
+        {
+            "profile": cloud.profile.name,
+            "resources": len(cloud.store.all()),
+            "running_operations": len(running),
+            "requests": len(cloud.log.entries),
+            "faults": [rule.spec for rule in cloud.faults.rules if rule.left != 0],
+        },
+    )
+
+
+def _requests(cloud: Cloud, body: typing.Any) -> Answer:
+    return Answer(200, {"value": cloud.log.entries})
+
+
+def _clear_requests(cloud: Cloud, body: typing.Any) -> Answer:
+    cloud.log.clear()
+    return Answer(204)
+
+
+def _add_faults(cloud: Cloud, body: typing.Any) -> Answer:
+    cloud.faults.add(body)
+    return Answer(204)
+
+
+def _clear_faults(cloud: Cloud, body: typing.Any) -> Answer:
+    cloud.faults.clear()
+    return Answer(204)
+
+
+def _set_profile(cloud: Cloud, body: typing.Any) -> Answer:
+    """``name``, and if given ``page_size`` and ``operations`` (seconds by kind) to change single values."""
+    if body["name"] not in PROFILES:
+        raise ValueError(f"profile {body['name']} is not one of {', '.join(PROFILES)}")
+    profile = PROFILES[body["name"]]
+    cloud.profile = dataclasses.replace(profile, operations={**profile.operations, **body.get("operations", {})})
+    cloud.page_size = int(body.get("page_size", 1000))
+    return Answer(204)
+
+
+def _take_names(cloud: Cloud, body: typing.Any) -> Answer:
+    cloud.store.facts["taken_names"] = list(body)
+    return Answer(204)
+
+
+def _reset(cloud: Cloud, body: typing.Any) -> Answer:
+    """Forget all resources, with the data of their shares, all faults and all requests."""
+    for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
+        purge_account(cloud, account)
+    cloud.store.clear()
+    cloud.faults.clear()
+    cloud.log.clear()
+    return Answer(204)
+
+
+ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
+    ("GET", "/_lab/status"): _status,
+    ("GET", "/_lab/requests"): _requests,
+    ("DELETE", "/_lab/requests"): _clear_requests,
+    ("POST", "/_lab/faults"): _add_faults,
+    ("DELETE", "/_lab/faults"): _clear_faults,
+    ("PUT", "/_lab/profile"): _set_profile,
+    ("PUT", "/_lab/taken-names"): _take_names,
+    ("POST", "/_lab/reset"): _reset,
+}

@@ -1,0 +1,106 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Long-running operations: accepted now, finished later, polled in between."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import typing
+import uuid
+
+from lab.arm.errors import ArmError
+
+if typing.TYPE_CHECKING:
+    from lab.arm.cloud import Cloud
+
+# What an operation does to the state when its time has come; by name, so that it survives a restart.
+Finisher = typing.Callable[["Cloud", str, dict], None]
+FINISHERS: dict[str, Finisher] = {}
+
+
+def finisher(kind: str) -> typing.Callable[[Finisher], Finisher]:
+    """Register the end of a kind of operation."""
+
+    def register(function: Finisher) -> Finisher:
+        FINISHERS[kind] = function
+        return function
+
+    return register
+
+
+class Operations:
+    """Starts operations and finishes them on time."""
+
+    def __init__(self, cloud: Cloud):
+        self._cloud = cloud
+        self._tasks: set[asyncio.Task] = set()
+
+    def start(
+        self,
+        kind: str,
+        resource_id: str,
+        args: typing.Optional[dict] = None,
+        error: typing.Optional[dict] = None,
+    ) -> str:
+        """Begin an operation on a resource; ``error`` makes it end as Failed. Returns its id."""
+        operation_id = str(uuid.uuid4())
+        self._cloud.store.operations[operation_id] = {
+            "id": operation_id,
+            "kind": kind,
+            "resource": resource_id,
+            "args": args or {},
+            "due": time.time() + self._cloud.profile.duration(kind),
+            "status": "InProgress",
+            "error": error,
+        }
+        self._schedule(operation_id)
+        return operation_id
+
+    def get(self, operation_id: str) -> dict:
+        """One operation; Azure answers 404 for an id it does not know."""
+        try:
+            return self._cloud.store.operations[operation_id]
+        except KeyError:
+            raise ArmError(
+                404, "OperationNotFound", f"The operation with id '{operation_id}' was not found."
+            ) from None
+
+    def resume(self) -> None:
+        """Schedule again what was running when the server stopped."""
+        for operation_id, operation in self._cloud.store.operations.items():
+            if operation["status"] == "InProgress":
+                self._schedule(operation_id)
+
+    async def stop(self) -> None:
+        """Cancel what is scheduled; it stays in the state as running."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _schedule(self, operation_id: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._finish_later(operation_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish_later(self, operation_id: str) -> None:
+        operation = self._cloud.store.operations[operation_id]
+        await asyncio.sleep(max(0.0, operation["due"] - time.time()))
+        error = operation["error"]
+        if error is None:
+            try:
+                FINISHERS[operation["kind"]](self._cloud, operation["resource"], operation["args"])
+                await self._cloud.settle()
+            except ArmError as problem:
+                error = problem.body()["error"]
+        operation["error"] = error
+        operation["status"] = "Failed" if error else "Succeeded"
+        if error:
+            self._mark_failed(operation["resource"])
+        self._cloud.store.save()
+
+    def _mark_failed(self, resource_id: str) -> None:
+        record = self._cloud.store.get(resource_id)
+        if record and "provisioningState" in record["properties"]:
+            record["properties"]["provisioningState"] = "Failed"

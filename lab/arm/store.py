@@ -1,0 +1,101 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The resources of the cloud: one dictionary keyed by lower-cased id, kept in a JSON file."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import pathlib
+import typing
+import uuid
+
+from lab.arm import ids
+
+Record = dict[str, typing.Any]
+
+# Fields of a record that Azure shows; ``lab`` (internal facts) and the times are not among them.
+PUBLIC = ("sku", "kind", "id", "name", "type", "location", "tags", "etag", "properties")
+
+
+def now() -> datetime.datetime:
+    """The present time, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def timestamp(moment: typing.Optional[datetime.datetime] = None) -> str:
+    """A time as Azure writes it: seven digits of fraction and Z."""
+    return (moment or now()).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+
+
+def new_etag() -> str:
+    """An entity tag that no earlier state of a resource had."""
+    return f'W/"{uuid.uuid4()}"'
+
+
+class Store:
+    """Resources, running operations and other facts that survive a restart of the server."""
+
+    def __init__(self, path: typing.Optional[pathlib.Path] = None):
+        self._path = path
+        self._records: dict[str, Record] = {}
+        self.operations: dict[str, Record] = {}
+        self.facts: dict[str, typing.Any] = {}
+        if path and path.exists():
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            self._records, self.operations, self.facts = saved["resources"], saved["operations"], saved["facts"]
+
+    def save(self) -> None:
+        """Write the whole state, atomically."""
+        if not self._path:
+            return
+        document = {"resources": self._records, "operations": self.operations, "facts": self.facts}
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(document), encoding="utf-8")
+        temporary.replace(self._path)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._records, self.operations, self.facts = {}, {}, {}
+
+    def get(self, resource_id: str) -> typing.Optional[Record]:
+        """The record with this id, whatever its case."""
+        return self._records.get(resource_id.rstrip("/").lower())
+
+    def put(self, record: Record) -> Record:
+        """Add or replace a record."""
+        record.setdefault("created", timestamp())
+        record["changed"] = timestamp()
+        record.setdefault("lab", {})
+        self._records[record["id"].lower()] = record
+        return record
+
+    def delete(self, resource_id: str) -> None:
+        """Remove a record and everything below it."""
+        key = resource_id.lower()
+        for other in [other for other in self._records if other == key or other.startswith(key + "/")]:
+            del self._records[other]
+
+    def all(self, type_: typing.Optional[str] = None) -> list[Record]:
+        """All records, or those of one type, in the order of their creation."""
+        return [record for record in self._records.values() if type_ is None or record["type"].lower() == type_.lower()]
+
+    def children(self, parent_id: str, type_: str) -> list[Record]:
+        """Records of a type below a parent, sorted by name."""
+        start = parent_id.lower() + "/"
+        found = [record for record in self.all(type_) if record["id"].lower().startswith(start)]
+        return sorted(found, key=lambda record: record["name"].lower())
+
+    def in_scope(self, type_: str, group: typing.Optional[str]) -> list[Record]:
+        """Records of a type in a resource group, or everywhere, sorted by id."""
+        found = [
+            record for record in self.all(type_) if group is None or ids.group_of(record["id"]).lower() == group.lower()
+        ]
+        return sorted(found, key=lambda record: record["id"].lower())
+
+
+def public(record: Record) -> Record:
+    """A copy of what Azure would show of a record."""
+    return {key: copy.deepcopy(record[key]) for key in PUBLIC if record.get(key) is not None}
