@@ -28,6 +28,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 OUTPUT = ROOT / "tests" / "output"
+LAB = ROOT / ".lab"
 BIN = Path(sys.executable).parent
 COLLECTION = Path("ansible_collections", "azlin", "storage")
 # What Ansible guarantees to a collection: everything else may be gone.
@@ -196,15 +197,15 @@ def build(shell: Shell, tally: Tally) -> None:
     built = sorted(artifacts.glob("*.tar.gz"))
     if not tally.check("collection build", status == 0 and len(built) == 1):
         return
+    elsewhere = {"cwd": installed, "ANSIBLE_COLLECTIONS_PATH": str(installed)}
     install = ["ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", installed, built[0]]
-    if not tally.check("collection install", shell.run(*install)[0] == 0):
+    if not tally.check("collection install", shell.run(*install, **elsewhere)[0] == 0):
         return
     for entry in (installed / COLLECTION).iterdir():
         if entry.name not in PRODUCT and entry.name not in ("MANIFEST.json", "FILES.json"):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     (installed / COLLECTION / "FILES.json").unlink()
 
-    elsewhere = {"cwd": installed, "ANSIBLE_COLLECTIONS_PATH": str(installed)}
     for name in stems("plugins/modules", ".py"):
         status, output = shell.run("ansible-doc", f"azlin.storage.{name}", quiet=True, **elsewhere)
         tally.check(f"ansible-doc {name}", status == 0 and f"> MODULE azlin.storage.{name}" in output)
@@ -314,7 +315,8 @@ def molecule(shell: Shell, tally: Tally) -> None:
     for scenario in scenarios:
         if scenario == "default":
             continue
-        status, output = shell.run("molecule", "test", "--scenario-name", scenario, "--destroy", "never", "--report")
+        argv = ["molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario]
+        status, output = shell.run(*argv, "--destroy", "never", "--report", AZLIN_LAB_DIR=str(LAB))
         failed_before = tally.failed
         count_molecule(output, tally)
         if status and tally.failed == failed_before:
@@ -364,7 +366,7 @@ def run_stage(name: str) -> Tally:
 
 
 def lab_down() -> None:
-    if (ROOT / ".lab").exists():
+    if LAB.exists():
         subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=False, env=environment())
 
 

@@ -1,0 +1,72 @@
+"""What the repository says about itself, read from its files."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+PRODUCT = ("meta", "plugins", "roles", "playbooks")
+
+
+def load_yaml(path):
+    return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+def files(*patterns):
+    """Files that git tracks or would track, as paths relative to the repository."""
+    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return sorted({Path(name) for name in listed.splitlines() if (ROOT / name).is_file()})
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def tree_of(path):
+    return ast.parse(read(path), filename=str(path))
+
+
+def modules():
+    return sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
+
+
+def playbooks():
+    return sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+
+
+def roles():
+    return sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
+
+
+def argument_spec(playbook):
+    """The variables that a playbook validates before it does anything."""
+    first_task = load_yaml(f"playbooks/{playbook}.yml")[0]["tasks"][0]
+    return first_task["ansible.builtin.validate_argument_spec"]["argument_spec"]
+
+
+def variables(playbook):
+    """The variables of a playbook: the validated ones and those that choose and pace its hosts."""
+    pacing = re.findall(r"^  \w+: \"\{\{ (azlin_\w+) \| default\(", read(f"playbooks/{playbook}.yml"), re.MULTILINE)
+    return set(argument_spec(playbook)) | set(pacing)
+
+
+def module_documentation(module):
+    for node in tree_of(f"plugins/modules/{module}.py").body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "DOCUMENTATION":
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise LookupError(f"{module} has no DOCUMENTATION")
+
+
+def table_rows(path, heading):
+    """The rows of the first table under a heading of a Markdown file, each a list of its cells' text."""
+    section = re.split(r"^#+ ", read(path), flags=re.MULTILINE)
+    body = next(part for part in section if part.splitlines()[:1] == [heading])
+    lines = [line for line in body.splitlines() if line.startswith("|")]
+    # A pipe inside a cell is written as \|.
+    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]

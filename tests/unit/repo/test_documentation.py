@@ -1,0 +1,120 @@
+"""The documentation speaks of things that exist, and of all of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import ERROR_CODES
+
+from tests.unit.repo import facts
+
+PAGES = facts.files("*.md")
+PYTHON = [path for path in facts.files("plugins") if path.suffix == ".py"]
+NAMES = set(facts.modules()) | set(facts.playbooks()) | set(facts.roles())
+# Parts of the collection that the documentation names but nobody runs.
+PARTS = {"azure", "azure_auth"}
+
+
+def codes(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def strings(path):
+    return [
+        node.value
+        for node in ast.walk(facts.tree_of(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def literal(node):
+    """The text of a string, the values of an f-string replaced by an ellipsis; None for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+    return None
+
+
+def calls(path, name):
+    for node in ast.walk(facts.tree_of(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name:
+            yield node
+
+
+@pytest.mark.parametrize("path", PAGES + PYTHON + facts.files("playbooks", "roles"), ids=str)
+def test_names_of_the_collection_exist(path):
+    named = set(re.findall(r"\bazlin\.storage\.([a-z_]+)", facts.read(path)))
+    assert named - NAMES - PARTS - {"plugins"} == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_links_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", facts.read(path))
+    missing = [link for link in links if "://" not in link and not (facts.ROOT / path.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_make_targets_exist(path):
+    targets = set(re.findall(r"^([a-z -]+):", facts.read("Makefile"), re.MULTILINE))
+    known = {word for line in targets for word in line.split()}
+    assert set(re.findall(r"`(?:[A-Z]+=\S+ )*make ([a-z-]+)", facts.read(path))) <= known
+
+
+def test_readme_lists_every_module():
+    assert sorted(codes(row[0])[0] for row in facts.table_rows("README.md", "Modules and role")) == sorted(
+        facts.modules() + facts.roles()
+    )
+
+
+def test_readme_lists_every_playbook():
+    assert sorted(codes(row[0])[0] for row in facts.table_rows("README.md", "Playbooks")) == sorted(
+        f"azlin.storage.{name}" for name in facts.playbooks()
+    )
+
+
+@pytest.mark.parametrize("playbook", facts.playbooks())
+def test_readme_lists_the_variables_of_a_playbook(playbook):
+    listed = set()
+    for row in facts.table_rows("README.md", "Variables"):
+        used_by = facts.playbooks() if row[1] == "all" else row[1].split()
+        if playbook in used_by:
+            listed |= set(codes(row[0]))
+    assert listed == facts.variables(playbook)
+
+
+def test_errors_page_is_the_list_of_error_codes():
+    documented = {codes(row[0])[0]: row[1] for row in facts.table_rows("docs/errors.md", "Codes")}
+    assert documented == ERROR_CODES
+
+
+def test_errors_page_has_a_remedy_for_every_code():
+    assert all(len(row[2]) > 20 for row in facts.table_rows("docs/errors.md", "Codes"))
+
+
+@pytest.mark.parametrize("code", sorted(ERROR_CODES))
+def test_every_error_code_is_raised_somewhere(code):
+    home = "plugins/module_utils/_common/errors.py"
+    in_errors = facts.read(home).count(f'"{code}"') - 1
+    assert in_errors or any(code in strings(path) for path in PYTHON if str(path) != home)
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=str)
+def test_raised_codes_are_documented(path):
+    raised = {literal(call.args[0]) for call in calls(path, "AzlinError") if call.args}
+    assert {code for code in raised if code} <= set(ERROR_CODES)
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=str)
+def test_suggested_commands_exist(path):
+    documented = set(codes(facts.read("docs/errors.md").split("## Commands")[1]))
+    for call in calls(path, "AzlinError"):
+        for suggestion in [literal(keyword.value) for keyword in call.keywords if keyword.arg == "try_"]:
+            if suggestion is None or suggestion == "":
+                continue
+            playbook = re.match(r"ansible-playbook azlin\.storage\.(\w+)", suggestion)
+            known = playbook[1] in facts.playbooks() if playbook else suggestion.split()[0] in documented
+            assert known, suggestion

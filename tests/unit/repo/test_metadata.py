@@ -1,0 +1,56 @@
+"""What the metadata says is what the repository holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.repo import facts
+
+AZURE_AUTH = "azlin.storage.azure_auth"
+
+
+def requirement_lines(path):
+    return sorted(line for line in facts.read(path).splitlines() if line and not line.startswith("#"))
+
+
+def test_action_group_is_the_modules_that_log_in_to_azure():
+    authenticated = [
+        module
+        for module in facts.modules()
+        if AZURE_AUTH in facts.module_documentation(module)["extends_documentation_fragment"]
+    ]
+    assert facts.load_yaml("meta/runtime.yml")["action_groups"]["azure"] == authenticated
+    assert authenticated
+
+
+def test_execution_environment_installs_what_the_controller_needs():
+    assert requirement_lines("meta/ee-requirements.txt") == requirement_lines("requirements.txt")
+    assert requirement_lines("requirements.txt")
+
+
+@pytest.mark.parametrize("key", ["python", "system"])
+def test_execution_environment_names_files_that_exist(key):
+    named = facts.load_yaml("meta/execution-environment.yml")["dependencies"][key]
+    assert (facts.ROOT / named).is_file()
+
+
+def test_collection_depends_on_no_other():
+    assert facts.load_yaml("galaxy.yml")["dependencies"] == {}
+
+
+def test_newest_release_of_the_changelog_is_the_version():
+    releases = facts.load_yaml("changelogs/changelog.yaml")["releases"]
+    newest = max(releases, key=lambda version: tuple(map(int, version.split("."))))
+    assert facts.load_yaml("galaxy.yml")["version"] == newest
+
+
+def test_changelog_names_every_module_and_playbook():
+    release = facts.load_yaml("changelogs/changelog.yaml")["releases"]["0.1.0"]
+    assert sorted(entry["name"] for entry in release["modules"]) == facts.modules()
+    assert sorted(entry["name"] for entry in release["objects"]["playbook"]) == facts.playbooks()
+    assert sorted(entry["name"] for entry in release["objects"]["role"]) == facts.roles()
+
+
+def test_modules_documented_for_host_and_controller_know_their_names():
+    for module in facts.modules():
+        assert facts.module_documentation(module)["module"] == module
