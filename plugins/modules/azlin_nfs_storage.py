@@ -34,8 +34,8 @@ options:
     description:
       - V(present) creates the storage or brings it to what the options say.
       - V(absent) deletes the share and, when the account holds no other share, its private endpoint with the DNS
-        records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and shares with
-        attached homes. The virtual network and the DNS zone stay.
+        records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
+        shares with attached homes. The virtual network and the DNS zone stay.
     type: str
     choices: [present, absent]
     default: present
@@ -195,8 +195,8 @@ options:
     default: 1800
 notes:
   - A storage account that does not carry the tag C(managed-by=azlin) is never touched.
-  - "Sources: Azure documentation, articles files-nfs-protocol, storage-files-networking-endpoints, understanding-billing
-    and encryption-in-transit-for-nfs-shares."
+  - "Sources: Azure documentation, articles files-nfs-protocol, storage-files-networking-endpoints,
+    understanding-billing and encryption-in-transit-for-nfs-shares."
 seealso:
   - module: azlin.storage.azlin_storage_info
   - module: azlin.storage.azlin_attachment

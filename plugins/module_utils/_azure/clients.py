@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 
 from ansible.module_utils.basic import missing_required_lib
 
@@ -17,6 +18,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import auth, 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
 USER_AGENT = "ansible-azlin-storage"
+# Seconds before its end at which a token is no longer used.
+_TOKEN_RESERVE = 300
 
 
 def load(module_name, library):
@@ -36,6 +39,26 @@ def load(module_name, library):
             ],
             try_="python -m pip install -r requirements.txt",
         ) from exc
+
+
+class SharedToken:
+    """A credential that asks another one once, however many clients and threads want a token.
+
+    Each client of the SDK keeps its own token, and the Azure CLI starts a process for each of them.
+    """
+
+    def __init__(self, credential):
+        self._credential = credential
+        self._tokens = {}
+        self._lock = threading.Lock()
+
+    def get_token(self, *scopes, **kwargs):
+        """The token for scopes; a request with claims, after a challenge, always asks anew."""
+        with self._lock:
+            token = self._tokens.get(scopes)
+            if token is None or kwargs.get("claims") or token.expires_on - time.time() < _TOKEN_RESERVE:
+                token = self._tokens[scopes] = self._credential.get_token(*scopes, **kwargs)
+            return token
 
 
 class Azure:
@@ -99,7 +122,7 @@ class Azure:
 
     def _make_credential(self):
         try:
-            return auth.credential(self._login, self.cloud, self._identity)
+            return SharedToken(auth.credential(self._login, self.cloud, self._identity))
         except (ValueError, OSError) as exc:
             raise AzlinError(
                 "authentication_failed",
