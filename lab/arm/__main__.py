@@ -36,8 +36,9 @@ def main() -> int:
         "--profile", choices=sorted(PROFILES), default="fast", help="latencies: fast (default) or those of azure"
     )
     parser.add_argument(
-        "--data-plane", metavar="MODULE:FACTORY", help="what serves the shares (default: nothing); the factory is "
-        "called with the state directory",
+        "--data-plane",
+        metavar="MODULE:FACTORY",
+        help="what serves the shares (default: nothing); the factory is called with the state directory",
     )
     options = parser.parse_args()
     data_plane: DataPlane = NoDataPlane()

@@ -107,7 +107,7 @@ class _Exchange:
             return Answer(0)
         return Answer(rule.spec["status"], rule.body(), dict(rule.spec.get("headers", {})))
 
-    async def _guarded(self, rule: typing.Optional[Rule]) -> Answer:
+    async def _guarded(self, rule: Rule | None) -> Answer:
         try:
             return await self._serve(rule)
         except auth.OAuthError as error:
@@ -116,9 +116,11 @@ class _Exchange:
             return Answer(error.status, error.body(), error.headers)
         except Exception as error:
             traceback.print_exc()
-            return Answer(500, {"error": {"code": "InternalServerError", "message": f"{type(error).__name__}: {error}"}})
+            return Answer(
+                500, {"error": {"code": "InternalServerError", "message": f"{type(error).__name__}: {error}"}}
+            )
 
-    async def _serve(self, rule: typing.Optional[Rule]) -> Answer:
+    async def _serve(self, rule: Rule | None) -> Answer:
         base, identity = self.cloud.base_url, self.cloud.identity
         if self.path == "/metadata/endpoints":
             return Answer(200, metadata.endpoints(base, identity.tenant, self._api_version()))
@@ -132,7 +134,7 @@ class _Exchange:
         auth.check_token(self.request.headers.get("authorization"), base, identity)
         return await self._manage(rule)
 
-    async def _manage(self, rule: typing.Optional[Rule]) -> Answer:
+    async def _manage(self, rule: Rule | None) -> Answer:
         """A request to the Resource Manager proper."""
         self._api_version()
         tags = TAGS_SUFFIX.search(self.path)
@@ -162,9 +164,14 @@ class _Exchange:
     def _handler(self, call: Call) -> typing.Callable:
         target = call.target
         found = ROUTES.get((self.method, target.type.lower(), target.is_item))
+        if found is None and self.method == "HEAD" and target.is_item:
+            return _exists
         if found is None:
             raise self._no_route(target)
-        if target.group and self.cloud.store.get(f"/subscriptions/{target.subscription}/resourceGroups/{target.group}") is None:
+        if (
+            target.group
+            and self.cloud.store.get(f"/subscriptions/{target.subscription}/resourceGroups/{target.group}") is None
+        ):
             raise errors.resource_group_not_found(target.group)
         nested = len(target.types) > 1 and target.group
         if nested and not found.orphan and self.cloud.store.get(target.root.id) is None:

@@ -113,10 +113,12 @@ def issue_token(form: typing.Mapping[str, str], base_url: str, tenant: str, iden
     }
 
 
-def check_token(header: typing.Optional[str], base_url: str, identity: Identity) -> None:
+def check_token(header: str | None, base_url: str, identity: Identity) -> None:
     """Raise the 401 of the Resource Manager unless the header carries a token this lab issued."""
     if not header:
-        raise _refuse("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", base_url, identity)
+        raise _refuse(
+            "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", base_url, identity
+        )
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise _refuse(
@@ -134,8 +136,7 @@ def check_token(header: typing.Optional[str], base_url: str, identity: Identity)
 
 def _refuse(code: str, message: str, base_url: str, identity: Identity) -> ArmError:
     challenge = (
-        f'Bearer authorization_uri="{base_url}/{identity.tenant}", error="invalid_token", '
-        f'error_description="{message}"'
+        f'Bearer authorization_uri="{base_url}/{identity.tenant}", error="invalid_token", error_description="{message}"'
     )
     return ArmError(401, code, message, headers={"WWW-Authenticate": challenge})
 
@@ -169,7 +170,7 @@ def _sign(claims: dict, identity: Identity) -> str:
     return f"{text}.{_signature(text, identity)}"
 
 
-def _verify(token: str, identity: Identity) -> typing.Optional[dict]:
+def _verify(token: str, identity: Identity) -> dict | None:
     text, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(text, identity).encode()):
         return None

@@ -33,7 +33,7 @@ class LabClient:
         self._token = ""
 
     @classmethod
-    def from_state_dir(cls, state_dir: typing.Union[str, pathlib.Path]) -> LabClient:
+    def from_state_dir(cls, state_dir: str | pathlib.Path) -> LabClient:
         """The client of the server that keeps its state in a directory."""
         return cls(json.loads((pathlib.Path(state_dir) / "arm.json").read_text(encoding="utf-8")))
 

@@ -12,6 +12,7 @@ import typing
 import urllib.parse
 
 from lab.arm import errors
+from lab.arm.exports import data_plane_state
 from lab.arm.faults import Faults
 from lab.arm.identity import Identity
 from lab.arm.ids import Target
@@ -39,7 +40,7 @@ class Cloud:
         identity: Identity,
         data_plane: DataPlane,
         profile: Profile,
-        state_dir: typing.Optional[pathlib.Path] = None,
+        state_dir: pathlib.Path | None = None,
     ):
         self.identity = identity
         self.data_plane = data_plane
@@ -51,7 +52,7 @@ class Cloud:
         self.faults = Faults()
         self.operations = Operations(self)
         self._purges: list[tuple[str, str]] = []
-        self._applied: typing.Optional[DataPlaneState] = None
+        self._applied: DataPlaneState | None = None
         self._settling = asyncio.Lock()
 
     def purge_later(self, account: str, share: str) -> None:
@@ -60,8 +61,6 @@ class Cloud:
 
     async def settle(self) -> None:
         """Save the state and bring the data plane in line with it; returns when both are done."""
-        from lab.arm.exports import data_plane_state
-
         self.store.save()
         async with self._settling:
             wanted = data_plane_state(self.store)
@@ -83,7 +82,7 @@ class Call:
     query: dict[str, str]
     headers: typing.Mapping[str, str]
     body: dict
-    operation_error: typing.Optional[dict] = None
+    operation_error: dict | None = None
 
     @property
     def store(self) -> Store:
@@ -96,7 +95,7 @@ class Call:
         record = self.store.get(self.target.id)
         return record["id"] if record else self.target.id
 
-    def record(self) -> typing.Optional[Record]:
+    def record(self) -> Record | None:
         """The record of the target, if it exists."""
         return self.store.get(self.target.id)
 
@@ -107,7 +106,7 @@ class Call:
             raise errors.resource_not_found(self.target)
         return record
 
-    def start(self, kind: str, resource_id: str, args: typing.Optional[dict] = None) -> str:
+    def start(self, kind: str, resource_id: str, args: dict | None = None) -> str:
         """Begin a long-running operation; an injected fault can make it fail."""
         return self.cloud.operations.start(kind, resource_id, args, self.operation_error)
 
@@ -116,11 +115,11 @@ class Call:
         query = {"api-version": self.query["api-version"], **query}
         return f"{self.cloud.base_url}{path}?{urllib.parse.urlencode(query)}"
 
-    def page(self, items: list[dict], size: typing.Optional[int] = None) -> Answer:
+    def page(self, items: list[dict], size: int | None = None) -> Answer:
         """One page of a list, with nextLink if there is more."""
         size = size or self.cloud.page_size
         start = int(self.query.get("$skiptoken", "0"))
-        body: dict = {"value": items[start:start + size]}
+        body: dict = {"value": items[start : start + size]}
         if start + size < len(items):
             kept = {key: value for key, value in self.query.items() if key not in ("api-version", "$skiptoken")}
             path = self.path_of_collection()
@@ -135,7 +134,7 @@ class Call:
         return self.target.id
 
 
-Handler = typing.Callable[[Call], typing.Union[Answer, typing.Awaitable[Answer]]]
+Handler = typing.Callable[[Call], Answer | typing.Awaitable[Answer]]
 
 
 @dataclasses.dataclass(frozen=True)

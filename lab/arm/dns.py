@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import typing
 import uuid
 
 from lab.arm import errors, ids, validation
@@ -30,7 +29,7 @@ def _accepted(call: Call, operation: str) -> Answer:
     return Answer(202, {}, headers)
 
 
-def _check_conditions(call: Call, existing: typing.Optional[Record]) -> None:
+def _check_conditions(call: Call, existing: Record | None) -> None:
     if existing and call.headers.get("if-none-match") == "*":
         raise ArmError(
             412, "PreconditionFailed", f"The {existing['type'].rsplit('/', 1)[1]} {existing['name']} exists already."
@@ -199,7 +198,7 @@ def put_link(call: Call) -> Answer:
     return _accepted(call, call.start("link", link["id"]))
 
 
-def _check_link(call: Call, zone: Record, vnet_id: str, existing: typing.Optional[Record]) -> None:
+def _check_link(call: Call, zone: Record, vnet_id: str, existing: Record | None) -> None:
     vnet = call.store.get(vnet_id)
     if vnet is None or vnet["type"] != VNETS:
         raise ArmError(
@@ -313,5 +312,5 @@ def _put_record(store: Store, zone: Record, type_: str, name: str, values: dict)
     )
 
 
-def _top(call: Call) -> typing.Optional[int]:
+def _top(call: Call) -> int | None:
     return int(call.query["$top"]) if call.query.get("$top", "").isdigit() else None

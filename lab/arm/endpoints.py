@@ -47,28 +47,27 @@ def put_endpoint(call: Call) -> Answer:
     if existing:
         validation.same_location(existing, location, call.target.group or "")
         _refuse_change(existing, subnet, connection)
-    endpoint = call.store.put(
-        {
-            **(existing or {}),
-            "id": call.id,
-            "name": existing["name"] if existing else call.target.name,
-            "type": ENDPOINTS,
-            "location": location,
-            "tags": validation.tags(call.body) or {},
-            "etag": new_etag(),
-            "properties": {
-                "provisioningState": "Updating",
-                "resourceGuid": existing["properties"]["resourceGuid"] if existing else str(uuid.uuid4()),
-                "subnet": {"id": subnet["id"]},
-                "customNetworkInterfaceName": given.get("customNetworkInterfaceName") or "",
-                "ipConfigurations": given.get("ipConfigurations") or [],
-            },
-        }
-    )
-    lab = endpoint["lab"]
-    lab.update(connection=connection, automatic=automatic)
-    lab.setdefault("interface", _add_interface(call.store, endpoint, subnet) if "interface" not in lab else None)
-    lab["addresses"] = _addresses(call.store, endpoint)
+    endpoint = {
+        **(existing or {"lab": {}}),
+        "id": call.id,
+        "name": existing["name"] if existing else call.target.name,
+        "type": ENDPOINTS,
+        "location": location,
+        "tags": validation.tags(call.body) or {},
+        "etag": new_etag(),
+        "properties": {
+            "provisioningState": "Updating",
+            "resourceGuid": existing["properties"]["resourceGuid"] if existing else str(uuid.uuid4()),
+            "subnet": {"id": subnet["id"]},
+            "customNetworkInterfaceName": given.get("customNetworkInterfaceName") or "",
+            "ipConfigurations": given.get("ipConfigurations") or [],
+        },
+    }
+    endpoint["lab"].update(connection=connection, automatic=automatic)
+    if not existing:
+        endpoint["lab"]["interface"] = _add_interface(call.store, endpoint, subnet)
+        endpoint["lab"]["addresses"] = _addresses(call.store, endpoint)
+    call.store.put(endpoint)
     args = {"busy": _account_is_busy(call.store, connection["privateLinkServiceId"])}
     operation = call.start("endpoint", endpoint["id"], args)
     return Answer(200 if existing else 201, shown(call.store, endpoint), polling(call, operation, location))
@@ -129,7 +128,9 @@ def _account_is_busy(store: Store, account_id: str) -> bool:
 def _add_interface(store: Store, endpoint: Record, subnet: Record) -> str:
     name = endpoint["properties"]["customNetworkInterfaceName"] or f"{endpoint['name']}.nic.{uuid.uuid4()}"
     interface_id = f"{endpoint['id'].rsplit('/providers/', 1)[0]}/providers/Microsoft.Network/networkInterfaces/{name}"
-    static = [entry.get("properties", {}).get("privateIPAddress") for entry in endpoint["properties"]["ipConfigurations"]]
+    static = [
+        entry.get("properties", {}).get("privateIPAddress") for entry in endpoint["properties"]["ipConfigurations"]
+    ]
     configuration = (f"privateEndpointIpConfig.{uuid.uuid4()}", subnet, static[0] if static else None)
     interface = add_interface(store, interface_id, endpoint["location"], [configuration])
     interface["properties"]["privateEndpoint"] = {"id": endpoint["id"]}
@@ -152,7 +153,9 @@ def finish_endpoint(cloud: Cloud, resource_id: str, args: dict) -> None:
     account = cloud.store.get(wanted["privateLinkServiceId"])
     if account is None or account["type"] != ACCOUNTS:
         target = ids.parse(wanted["privateLinkServiceId"])
-        raise _call_failed("ResourceNotFound", f"The Resource '{target.type_and_name if target else ''}' was not found.")
+        raise _call_failed(
+            "ResourceNotFound", f"The Resource '{target.type_and_name if target else ''}' was not found."
+        )
     if args["busy"] or _account_is_busy(cloud.store, account["id"]):
         busy = errors.account_busy()
         raise _call_failed(busy.code, busy.message)
@@ -168,7 +171,7 @@ def _call_failed(code: str, message: str) -> ArmError:
     return ArmError(400, code, f"Call to Microsoft.Storage/storageAccounts failed. Error message: {message}")
 
 
-def _connection(store: Store, endpoint: Record) -> typing.Optional[Record]:
+def _connection(store: Store, endpoint: Record) -> Record | None:
     for connection in store.all(CONNECTIONS):
         if ids.same(connection["properties"]["privateEndpoint"]["id"], endpoint["id"]):
             return connection
@@ -236,7 +239,7 @@ def shown(store: Store, endpoint: Record) -> dict:
     return view
 
 
-def _custom_dns(store: Store, endpoint: Record, connection: typing.Optional[Record]) -> list[dict]:
+def _custom_dns(store: Store, endpoint: Record, connection: Record | None) -> list[dict]:
     """The name to register by hand; empty as soon as a zone group does it."""
     if connection is None or store.children(endpoint["id"], GROUPS):
         return []

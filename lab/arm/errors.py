@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing
-
 from lab.arm.ids import Target
 
 
@@ -18,8 +16,8 @@ class ArmError(Exception):
         status: int,
         code: str,
         message: str,
-        headers: typing.Optional[dict[str, str]] = None,
-        target: typing.Optional[str] = None,
+        headers: dict[str, str] | None = None,
+        target: str | None = None,
     ):
         super().__init__(f"{code}: {message}")
         self.status = status

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing
-
 from lab.arm.metadata import FILE_SUFFIX, FILE_ZONE
 from lab.arm.store import Record, Store
 from lab.dataplane import DataPlaneState, Export
@@ -95,7 +93,9 @@ def account_names(store: Store, account: Record) -> dict[str, str]:
     a zone then sees the zone's A record, or no address at all if the record is missing.
     """
     public = f"{account['name']}.{FILE_SUFFIX}"
-    zones = [zone for zone in store.all(ZONES) if zone["name"].lower() == FILE_ZONE and store.children(zone["id"], LINKS)]
+    zones = [
+        zone for zone in store.all(ZONES) if zone["name"].lower() == FILE_ZONE and store.children(zone["id"], LINKS)
+    ]
     address = _zone_address(store, zones, account["name"])
     if address:
         return {public: address, f"{account['name']}.{FILE_ZONE}": address}
@@ -104,7 +104,7 @@ def account_names(store: Store, account: Record) -> dict[str, str]:
     return {public: account["lab"]["public_address"]}
 
 
-def _zone_address(store: Store, zones: list[Record], account: str) -> typing.Optional[str]:
+def _zone_address(store: Store, zones: list[Record], account: str) -> str | None:
     reachable = {address for endpoint in store.all(ENDPOINTS) for address in endpoint["lab"].get("addresses", [])}
     for zone in zones:
         record = store.get(f"{zone['id']}/A/{account}")

@@ -8,8 +8,20 @@ from __future__ import annotations
 import re
 import typing
 
-KNOWN = {"method", "path", "status", "code", "message", "body", "headers", "times", "delay", "drop", "after",
-         "fail_operation"}
+KNOWN = {
+    "method",
+    "path",
+    "status",
+    "code",
+    "message",
+    "body",
+    "headers",
+    "times",
+    "delay",
+    "drop",
+    "after",
+    "fail_operation",
+}
 
 
 class Rule:
@@ -66,6 +78,6 @@ class Faults:
         """Drop all rules."""
         self.rules = []
 
-    def find(self, method: str, path: str) -> typing.Optional[Rule]:
+    def find(self, method: str, path: str) -> Rule | None:
         """The rule for a request, if any."""
         return next((rule for rule in self.rules if rule.matches(method, path)), None)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import typing
 
 # Azure answers with its own spelling of a type, however the request spelt it.
 CANONICAL_TYPES = {
@@ -54,8 +53,8 @@ PROVIDERS = {name.split("/")[0].lower(): name.split("/")[0] for name in CANONICA
 class Target:
     """What a path points at: an item (as many names as types) or a collection or action (one name less)."""
 
-    subscription: typing.Optional[str]
-    group: typing.Optional[str]
+    subscription: str | None
+    group: str | None
     provider: str
     types: tuple[str, ...]
     names: tuple[str, ...]
@@ -110,7 +109,7 @@ class Target:
         return tuple(pairs)
 
 
-def parse(path: str) -> typing.Optional[Target]:
+def parse(path: str) -> Target | None:
     """Read a request path or resource id; None when it has no meaning to the Resource Manager."""
     parts = [part for part in path.split("/") if part]
     subscription = group = None
@@ -124,9 +123,9 @@ def parse(path: str) -> typing.Optional[Target]:
             group, parts = parts[1], parts[2:]
     if not parts:
         return None
-    if parts[0].lower() == "providers" and len(parts) > 2:
-        if not (len(parts) == 3 and parts[2].lower() == "register"):
-            return Target(subscription, group, parts[1], tuple(parts[2::2]), tuple(parts[3::2]))
+    registration = len(parts) == 3 and parts[2].lower() == "register"
+    if parts[0].lower() == "providers" and len(parts) > 2 and not registration:
+        return Target(subscription, group, parts[1], tuple(parts[2::2]), tuple(parts[3::2]))
     return Target(subscription, group, "Microsoft.Resources", tuple(parts[0::2]), tuple(parts[1::2]))
 
 

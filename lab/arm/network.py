@@ -26,7 +26,10 @@ RESERVED = 4
 def polling(call: Call, operation: str, location: str, delete: bool = False) -> dict[str, str]:
     """Headers of an accepted network operation; deletions also have a Location."""
     start = f"/subscriptions/{call.target.subscription}/providers/Microsoft.Network/locations/{location}"
-    headers = {"Azure-AsyncOperation": call.url(f"{start}/operations/{operation}"), **call.cloud.profile.retry_headers()}
+    headers = {
+        "Azure-AsyncOperation": call.url(f"{start}/operations/{operation}"),
+        **call.cloud.profile.retry_headers(),
+    }
     if delete:
         headers["Location"] = call.url(f"{start}/operationResults/{operation}")
     return headers
@@ -42,7 +45,7 @@ def addresses_in_use(store: Store, subnet_id: str) -> dict[str, str]:
     return found
 
 
-def allocate(store: Store, subnet: Record, wanted: typing.Optional[str] = None) -> str:
+def allocate(store: Store, subnet: Record, wanted: str | None = None) -> str:
     """A free address of a subnet, or the one asked for."""
     used = addresses_in_use(store, subnet["id"])
     networks = [ipaddress.IPv4Network(prefix) for prefix in subnet_prefixes(subnet)]
@@ -59,7 +62,9 @@ def allocate(store: Store, subnet: Record, wanted: typing.Optional[str] = None) 
             if str(address) not in used:
                 return str(address)
     raise ArmError(
-        400, "SubnetIsFull", f"Subnet {subnet['name']} with address prefix {networks[0]} does not have any free address."
+        400,
+        "SubnetIsFull",
+        f"Subnet {subnet['name']} with address prefix {networks[0]} does not have any free address.",
     )
 
 
@@ -273,13 +278,17 @@ def _new_subnet(vnet_id: str, name: str, given: dict) -> Record:
     )
     if properties.get("serviceEndpoints"):
         properties["serviceEndpoints"] = [
-            {"service": entry["service"], "locations": entry.get("locations") or ["*"], "provisioningState": "Succeeded"}
+            {
+                "service": entry["service"],
+                "locations": entry.get("locations") or ["*"],
+                "provisioningState": "Succeeded",
+            }
             for entry in properties["serviceEndpoints"]
         ]
     return {"id": subnet_id, "name": name, "type": SUBNETS, "etag": new_etag(), "properties": properties}
 
 
-def _listed_subnets(store: Store, vnet_id: str, given: dict, prefixes: list[str]) -> typing.Optional[list[Record]]:
+def _listed_subnets(store: Store, vnet_id: str, given: dict, prefixes: list[str]) -> list[Record] | None:
     """The subnets that a network body lists, or None if it leaves the present ones alone."""
     present = store.children(vnet_id, SUBNETS)
     if given.get("subnets") is None:
@@ -296,7 +305,7 @@ def _listed_subnets(store: Store, vnet_id: str, given: dict, prefixes: list[str]
     return listed
 
 
-def _replace_subnets(store: Store, vnet_id: str, subnets: typing.Optional[list[Record]]) -> None:
+def _replace_subnets(store: Store, vnet_id: str, subnets: list[Record] | None) -> None:
     if subnets is None:
         return
     for subnet in store.children(vnet_id, SUBNETS):
@@ -397,7 +406,7 @@ def add_interface(
     store: Store,
     interface_id: str,
     location: str,
-    configurations: list[tuple[str, Record, typing.Optional[str]]],
+    configurations: list[tuple[str, Record, str | None]],
 ) -> Record:
     """Add an interface; ``configurations`` are name, subnet and wanted address."""
     shown = []

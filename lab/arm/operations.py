@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 import typing
 import uuid
 
@@ -41,8 +42,8 @@ class Operations:
         self,
         kind: str,
         resource_id: str,
-        args: typing.Optional[dict] = None,
-        error: typing.Optional[dict] = None,
+        args: dict | None = None,
+        error: dict | None = None,
     ) -> str:
         """Begin an operation on a resource; ``error`` makes it end as Failed. Returns its id."""
         operation_id = str(uuid.uuid4())
@@ -63,9 +64,7 @@ class Operations:
         try:
             return self._cloud.store.operations[operation_id]
         except KeyError:
-            raise ArmError(
-                404, "OperationNotFound", f"The operation with id '{operation_id}' was not found."
-            ) from None
+            raise ArmError(404, "OperationNotFound", f"The operation with id '{operation_id}' was not found.") from None
 
     def resume(self) -> None:
         """Schedule again what was running when the server stopped."""
@@ -94,13 +93,20 @@ class Operations:
                 await self._cloud.settle()
             except ArmError as problem:
                 error = problem.body()["error"]
+            except Exception as problem:
+                traceback.print_exc()
+                error = {"code": "InternalServerError", "message": f"{type(problem).__name__}: {problem}"}
         operation["error"] = error
         operation["status"] = "Failed" if error else "Succeeded"
         if error:
-            self._mark_failed(operation["resource"])
+            self._mark_failed(operation)
         self._cloud.store.save()
 
-    def _mark_failed(self, resource_id: str) -> None:
-        record = self._cloud.store.get(resource_id)
+    def _mark_failed(self, operation: dict) -> None:
+        """Leave a failed resource behind for the next try; of a failed account nothing remains."""
+        if operation["kind"] == "account":
+            self._cloud.store.delete(operation["resource"])
+            return
+        record = self._cloud.store.get(operation["resource"])
         if record and "provisioningState" in record["properties"]:
             record["properties"]["provisioningState"] = "Failed"

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import pathlib
-import typing
 
 
 class RequestLog:
     """Every request to the Resource Manager and the token endpoint, in order."""
 
-    def __init__(self, path: typing.Optional[pathlib.Path] = None):
+    def __init__(self, path: pathlib.Path | None = None):
         self._path = path
         self.entries: list[dict] = []
 

@@ -11,7 +11,9 @@ import typing
 from lab.arm import errors, ids, validation
 from lab.arm.cloud import Answer, Call, Cloud, route
 from lab.arm.errors import ArmError
-from lab.arm.operations import finisher
+from lab.arm.exports import ACCOUNTS, ENDPOINTS
+from lab.arm.operations import FINISHERS, finisher
+from lab.arm.storage import purge_account
 from lab.arm.store import Record, public, timestamp
 
 GROUPS = "Microsoft.Resources/resourceGroups"
@@ -44,7 +46,7 @@ def get_subscription(call: Call) -> Answer:
     return Answer(200, _subscription(call.cloud))
 
 
-def subscription_not_found(name: typing.Optional[str]) -> ArmError:
+def subscription_not_found(name: str | None) -> ArmError:
     """No such subscription, or none this principal may see."""
     return ArmError(404, "SubscriptionNotFound", f"The subscription '{name}' could not be found.")
 
@@ -165,9 +167,10 @@ def delete_group(call: Call) -> Answer:
 @finisher("group_delete")
 def finish_group_delete(cloud: Cloud, resource_id: str, args: dict) -> None:
     """Everything in the group goes, with the data of its shares."""
-    from lab.arm.storage import purge_account
-
-    for account in cloud.store.in_scope("Microsoft.Storage/storageAccounts", resource_id.rsplit("/", 1)[1]):
+    name = resource_id.rsplit("/", 1)[1]
+    for endpoint in cloud.store.in_scope(ENDPOINTS, name):
+        FINISHERS["endpoint_delete"](cloud, endpoint["id"], {})
+    for account in cloud.store.in_scope(ACCOUNTS, name):
         purge_account(cloud, account)
     cloud.store.delete(resource_id)
 
@@ -205,7 +208,7 @@ def _listed(record: Record, expand: set[str]) -> dict:
     return shown
 
 
-def _top(call: Call) -> typing.Optional[int]:
+def _top(call: Call) -> int | None:
     return int(call.query["$top"]) if call.query.get("$top", "").isdigit() else None
 
 
@@ -251,7 +254,7 @@ def _field_condition(field: str, equal: bool, text: str) -> Condition:
     return lambda record: (_field(record, field) == text.lower()) == equal
 
 
-def _tag_condition(name: str, value: typing.Optional[str]) -> Condition:
+def _tag_condition(name: str, value: str | None) -> Condition:
     def holds(record: Record) -> bool:
         for tag, text in (record.get("tags") or {}).items():
             if tag.lower() == name.lower() and value in (None, text):

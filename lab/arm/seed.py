@@ -16,7 +16,7 @@ NETWORK_API = "2024-05-01"
 COMPUTE_API = "2024-07-01"
 
 
-def seed(server: typing.Union[LabClient, typing.Mapping[str, typing.Any]], hosts: typing.Iterable[tuple[str, str]]) -> None:
+def seed(server: LabClient | typing.Mapping[str, typing.Any], hosts: typing.Iterable[tuple[str, str]]) -> None:
     """Create group, network, and for each (name, private address) an interface and a virtual machine.
 
     ``server`` is a client or the contents of ``arm.json``. All by ordinary requests, so it can be repeated.
@@ -38,7 +38,9 @@ def seed(server: typing.Union[LabClient, typing.Mapping[str, typing.Any]], hosts
 
 
 def _exists(client: LabClient, group: str, type_: str, name: str) -> bool:
-    listed = client.request("GET", f"{group}/resources?$filter=resourceType%20eq%20'{type_}'%20and%20name%20eq%20'{name}'")
+    listed = client.request(
+        "GET", f"{group}/resources?$filter=resourceType%20eq%20'{type_}'%20and%20name%20eq%20'{name}'"
+    )
     return bool(listed["value"])
 
 

@@ -51,7 +51,7 @@ def _protocol(transports: dict[tuple[str, int], typing.Any]) -> type[H11Protocol
             self.peer = transport.get_extra_info("peername")[:2]
             transports[self.peer] = transport
 
-        def connection_lost(self, exc: typing.Optional[Exception]) -> None:
+        def connection_lost(self, exc: Exception | None) -> None:
             transports.pop(self.peer, None)
             super().connection_lost(exc)
 
@@ -85,7 +85,7 @@ def make_server(
     state_dir: pathlib.Path,
     port: int = 0,
     profile: str = "fast",
-    data_plane: typing.Optional[DataPlane] = None,
+    data_plane: DataPlane | None = None,
 ) -> _Server:
     """A server on 127.0.0.1 that keeps all its state in a directory."""
     state_dir = state_dir.resolve()
@@ -134,8 +134,8 @@ def make_server(
 @contextlib.contextmanager
 def running(
     profile: str = "fast",
-    data_plane: typing.Optional[DataPlane] = None,
-    state_dir: typing.Optional[pathlib.Path] = None,
+    data_plane: DataPlane | None = None,
+    state_dir: pathlib.Path | None = None,
 ) -> typing.Iterator[LabClient]:
     """A server in a thread of this process, for tests; yields its client."""
     with contextlib.ExitStack() as stack:

@@ -10,7 +10,6 @@ import copy
 import datetime
 import email.utils
 import time
-import typing
 
 from lab.arm import errors, ids, validation
 from lab.arm.cloud import Answer, Call, Cloud, route
@@ -88,7 +87,7 @@ def put_service(call: Call) -> Answer:
     return Answer(200, {**public(service), "properties": copy.deepcopy(echoed)})
 
 
-def _check_retention(policy: typing.Optional[dict]) -> None:
+def _check_retention(policy: dict | None) -> None:
     if not policy:
         return
     validation.boolean(policy.get("enabled"), "shareDeleteRetentionPolicy.enabled")
@@ -255,9 +254,7 @@ def _check_share(account: Record, given: dict) -> None:
     """Values that cannot be right, whatever the present state."""
     validation.choice(given.get("enabledProtocols"), ("SMB", "NFS"), "enabledProtocols")
     validation.choice(given.get("rootSquash"), SQUASH, "rootSquash")
-    validation.choice(
-        given.get("accessTier"), ("TransactionOptimized", "Hot", "Cool", "Premium"), "accessTier"
-    )
+    validation.choice(given.get("accessTier"), ("TransactionOptimized", "Hot", "Cool", "Premium"), "accessTier")
     nfs = given.get("enabledProtocols") == "NFS"
     if nfs and account["kind"] != "FileStorage":
         raise ArmError(
@@ -271,7 +268,7 @@ def _check_share(account: Record, given: dict) -> None:
         raise _header_value_invalid("x-ms-share-quota")
 
 
-def _check_capacity(call: Call, account: Record, quota: int, but: typing.Optional[Record] = None) -> None:
+def _check_capacity(call: Call, account: Record, quota: int, but: Record | None = None) -> None:
     if account["kind"] != "FileStorage":
         return
     live = [share for share in call.store.children(account["id"], SHARES) if share is not but]
@@ -318,9 +315,7 @@ def _refuse_early_decrease(properties: dict) -> None:
 
 def _refuse_while_being_deleted(account: Record, name: str) -> None:
     if account["lab"].get("being_deleted", {}).get(name, 0) > time.time():
-        raise ArmError(
-            409, "ShareBeingDeleted", "The specified share is being deleted. Try operation later."
-        )
+        raise ArmError(409, "ShareBeingDeleted", "The specified share is being deleted. Try operation later.")
 
 
 def _forget_deleted(cloud: Cloud, account: Record, name: str) -> None:

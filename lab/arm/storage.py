@@ -120,7 +120,9 @@ def _refuse_taken_name(call: Call) -> None:
     name = call.target.name
     if any(account["name"] == name for account in call.store.all(ACCOUNTS)):
         raise ArmError(
-            409, "StorageAccountAlreadyExists", f"The storage account named {name} already exists under the subscription."
+            409,
+            "StorageAccountAlreadyExists",
+            f"The storage account named {name} already exists under the subscription.",
         )
     if _taken(call.store, name):
         raise ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {name} is already taken.")
@@ -269,7 +271,9 @@ def _properties(store: Store, given: dict) -> dict:
     wanted = {name: copy.deepcopy(given[name]) for name in WRITABLE if given.get(name) is not None}
     for name in ("supportsHttpsTrafficOnly", "allowBlobPublicAccess", "allowSharedKeyAccess"):
         validation.boolean(wanted.get(name), name)
-    validation.choice(wanted.get("publicNetworkAccess"), ("Enabled", "Disabled", "SecuredByPerimeter"), "publicNetworkAccess")
+    validation.choice(
+        wanted.get("publicNetworkAccess"), ("Enabled", "Disabled", "SecuredByPerimeter"), "publicNetworkAccess"
+    )
     validation.choice(wanted.get("minimumTlsVersion"), ("TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3"), "minimumTlsVersion")
     if "networkAcls" in wanted:
         wanted["networkAcls"] = _network_rules(store, wanted["networkAcls"])
@@ -364,7 +368,9 @@ def put_connection(call: Call) -> Answer:
     """Approve or reject a connection."""
     connection = _connection(call)
     state = (call.body.get("properties") or {}).get("privateLinkServiceConnectionState") or {}
-    validation.choice(state.get("status"), ("Approved", "Rejected", "Pending"), "privateLinkServiceConnectionState.status")
+    validation.choice(
+        state.get("status"), ("Approved", "Rejected", "Pending"), "privateLinkServiceConnectionState.status"
+    )
     connection["properties"]["privateLinkServiceConnectionState"].update(
         {key: state[key] for key in ("status", "description") if key in state}
     )

@@ -25,7 +25,7 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def timestamp(moment: typing.Optional[datetime.datetime] = None) -> str:
+def timestamp(moment: datetime.datetime | None = None) -> str:
     """A time as Azure writes it: seven digits of fraction and Z."""
     return (moment or now()).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
@@ -38,7 +38,7 @@ def new_etag() -> str:
 class Store:
     """Resources, running operations and other facts that survive a restart of the server."""
 
-    def __init__(self, path: typing.Optional[pathlib.Path] = None):
+    def __init__(self, path: pathlib.Path | None = None):
         self._path = path
         self._records: dict[str, Record] = {}
         self.operations: dict[str, Record] = {}
@@ -60,7 +60,7 @@ class Store:
         """Forget everything."""
         self._records, self.operations, self.facts = {}, {}, {}
 
-    def get(self, resource_id: str) -> typing.Optional[Record]:
+    def get(self, resource_id: str) -> Record | None:
         """The record with this id, whatever its case."""
         return self._records.get(resource_id.rstrip("/").lower())
 
@@ -78,7 +78,7 @@ class Store:
         for other in [other for other in self._records if other == key or other.startswith(key + "/")]:
             del self._records[other]
 
-    def all(self, type_: typing.Optional[str] = None) -> list[Record]:
+    def all(self, type_: str | None = None) -> list[Record]:
         """All records, or those of one type, in the order of their creation."""
         return [record for record in self._records.values() if type_ is None or record["type"].lower() == type_.lower()]
 
@@ -88,7 +88,7 @@ class Store:
         found = [record for record in self.all(type_) if record["id"].lower().startswith(start)]
         return sorted(found, key=lambda record: record["name"].lower())
 
-    def in_scope(self, type_: str, group: typing.Optional[str]) -> list[Record]:
+    def in_scope(self, type_: str, group: str | None) -> list[Record]:
         """Records of a type in a resource group, or everywhere, sorted by id."""
         found = [
             record for record in self.all(type_) if group is None or ids.group_of(record["id"]).lower() == group.lower()

@@ -62,7 +62,7 @@ def same_location(existing: dict, wanted: str, group: str) -> None:
         )
 
 
-def tags(body: dict) -> typing.Optional[dict[str, str]]:
+def tags(body: dict) -> dict[str, str] | None:
     """The tags of a body within the limits of the Resource Manager (50 tags, names 512, values 256 long)."""
     value = body.get("tags")
     if value is None:
