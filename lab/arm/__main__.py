@@ -9,6 +9,7 @@ import argparse
 import importlib
 import inspect
 import pathlib
+import signal
 import sys
 
 from lab.arm.profiles import PROFILES
@@ -45,6 +46,8 @@ def main() -> int:
     if options.data_plane:
         data_plane = load_data_plane(options.data_plane, options.state_dir)
     server = make_server(options.state_dir, options.port, options.profile, data_plane)
+    # uvicorn stops cleanly on SIGTERM, then raises it again for the handler of before.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     server.run()
     return 0 if server.started.is_set() else 1
 

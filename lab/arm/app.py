@@ -168,17 +168,25 @@ class _Exchange:
             return _exists
         if found is None:
             raise self._no_route(target)
-        if (
-            target.group
-            and self.cloud.store.get(f"/subscriptions/{target.subscription}/resourceGroups/{target.group}") is None
-        ):
-            raise errors.resource_group_not_found(target.group)
+        if target.group:
+            self._check_group(target)
         nested = len(target.types) > 1 and target.group
         if nested and not found.orphan and self.cloud.store.get(target.root.id) is None:
             if self.method == "PUT":
                 raise errors.parent_not_found(target)
             raise errors.resource_not_found(target.root)
         return found.handler
+
+    def _check_group(self, target: Target) -> None:
+        group = self.cloud.store.get(f"/subscriptions/{target.subscription}/resourceGroups/{target.group}")
+        if group is None:
+            raise errors.resource_group_not_found(str(target.group))
+        if self.method == "PUT" and group["properties"]["provisioningState"] == "Deleting":
+            raise ArmError(
+                409,
+                "ResourceGroupBeingDeleted",
+                f"The resource group '{target.group}' is in deprovisioning state and cannot perform this operation.",
+            )
 
     def _no_route(self, target: Target) -> ArmError:
         if target.provider.lower() not in ids.PROVIDERS:
@@ -281,3 +289,8 @@ class _Exchange:
             return Response(status_code=answer.status or 503, headers=headers)
         content = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         return Response(content, answer.status, headers, media_type="application/json")
+
+
+def _exists(call: Call) -> Answer:
+    """HEAD on any resource: 204 if it is there, 404 if not."""
+    return Answer(204 if call.record() else 404)
