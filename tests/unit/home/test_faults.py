@@ -1,0 +1,168 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures at every step: by an exception, and by SIGKILL with a later run that finds the journal."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import attach, detach, manifest
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
+from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
+
+from .conftest import KEY, SOURCE
+
+
+def points(*operations):
+    request = Request(state="attached", user=User("u", 1, 1, "/home/u"), home="/home/u", source=SOURCE)
+    return [
+        (operation.action, when, step.name)
+        for operation in operations
+        for step in operation(Host(mounter=None), request, None, "x").steps
+        for when in ("before", "after")
+    ]
+
+
+POINTS = points(attach.Attach, detach.Detach, detach.DetachToBackup)
+GOALS = {
+    "attach": {"state": "attached"},
+    "detach": {"state": "detached"},
+    "detach_to_backup": {"state": "detached", "copy_back": "none"},
+}
+
+
+class Injected(Exception):
+    pass
+
+
+def arrange(world, action):
+    """Bring the world to where the action starts."""
+    if action != "attach":
+        world.apply()
+
+
+def assert_reached(world, action, tree):
+    assert (world.mount() is not None) == (action == "attach")
+    differences = manifest.compare(tree, world.tree())
+    assert differences == []
+    assert os.listdir(world.host.run_dir) == []
+    assert not [name for name in os.listdir(world.homes) if name.startswith(".")]
+
+
+@pytest.mark.parametrize(("action", "when", "step"), POINTS)
+def test_failure_leaves_everything_as_it_was(world, action, when, step):
+    arrange(world, action)
+    tree = world.tree()
+    before = world.snapshot()
+
+    def fail(*point):
+        if point == (when, step):
+            raise Injected(step)
+
+    with pytest.raises(AzlinError) as caught:
+        world.apply(checkpoint=fail, **GOALS[action])
+    assert caught.value.error_code == "rolled_back"
+    assert world.snapshot() == before
+    world.apply(**GOALS[action])
+    assert_reached(world, action, tree)
+
+
+def killed(world, action, when, step):
+    """Run the action in a process that dies at a point."""
+    child = os.fork()
+    if child == 0:
+        try:
+            world.apply(checkpoint=lambda *point: kill(point == (when, step)), **GOALS[action])
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+def kill(now):
+    if now:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def assert_login_works(world):
+    with open(os.path.join(world.home, ".ssh", "authorized_keys"), encoding="utf-8") as stream:
+        assert KEY in stream.read()
+
+
+@pytest.mark.parametrize(("action", "when", "step"), POINTS)
+def test_rollback_after_a_kill(world, action, when, step):
+    arrange(world, action)
+    before = world.snapshot()
+    killed(world, action, when, step)
+    assert_login_works(world)
+    result = world.apply("rolled_back")
+    assert result["changed"] and result["recovered"]
+    assert world.snapshot() == before
+    assert world.apply("rolled_back")["changed"] is False
+
+
+@pytest.mark.parametrize(("action", "when", "step"), POINTS)
+def test_next_run_after_a_kill_reaches_the_goal(world, action, when, step):
+    arrange(world, action)
+    tree = world.tree()
+    killed(world, action, when, step)
+    result = world.apply(**GOALS[action])
+    assert result["recovered"]
+    assert_reached(world, action, tree)
+
+
+def test_a_kill_during_the_undo_is_recovered_too(world):
+    before = world.snapshot()
+    child = os.fork()
+    if child == 0:
+        unkeep = attach.Attach.unkeep
+
+        def die_after(operation):
+            unkeep(operation)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        attach.Attach.unkeep = die_after
+        try:
+            world.apply(checkpoint=lambda *point: 1 / 0 if point == ("after", "verify") else None)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert_login_works(world)
+    world.apply("rolled_back")
+    assert world.snapshot() == before
+
+
+def test_a_kill_between_commit_and_tidying_up_is_finished(world):
+    world.apply()
+    tree = world.tree()
+    child = os.fork()
+    if child == 0:
+        detach.Detach.finish = lambda _operation: os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            world.apply("detached")
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert world.apply("detached")["recovered"]
+    assert_reached(world, "detach", tree)
+
+
+def test_a_request_to_stop_rolls_back(world):
+    before = world.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        world.apply(checkpoint=lambda *point: os.kill(os.getpid(), signal.SIGTERM) if point == ("after", "mount") else 0)
+    assert caught.value.error_code == "rolled_back"
+    assert world.snapshot() == before
+
+
+def test_fstab_edited_meanwhile_loses_only_our_line(world):
+    killed(world, "attach", "after", "verify")
+    with open(world.fstab, "ab") as stream:
+        stream.write(b"late /late ext4 noauto 0 0\n")
+    world.apply("rolled_back")
+    with open(world.fstab, "rb") as stream:
+        text = stream.read()
+    assert world.home.encode() not in text and text.endswith(b"late /late ext4 noauto 0 0\n")

@@ -1,0 +1,280 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moving homes for real: what arrives, what stays, what a second run does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
+
+from .conftest import KEY, OTHER_KEY, SOURCE, UID, World, populate, write
+
+
+def keys_of(home):
+    with open(os.path.join(home, ".ssh", "authorized_keys"), encoding="utf-8") as stream:
+        return stream.read()
+
+
+def error_of(call):
+    with pytest.raises(AzlinError) as caught:
+        call()
+    return caught.value
+
+
+def test_attach_moves_everything(world):
+    before = world.tree()
+    result = world.apply()
+    assert manifest.compare(before, world.tree()) == []
+    assert world.mount().source == SOURCE
+    assert {"nosuid", "nodev"} <= set(world.mount().options)
+    assert result["changed"] and result["seeded"] and result["copied"]["files"] > 40
+    assert result["home"]["state"] == "attached" and result["home"]["backup"] == world.home + ".backup"
+    assert manifest.compare(before, world.tree(world.home + ".backup")) == []
+    assert os.listdir(world.host.run_dir) == []
+    assert sorted(os.listdir(world.homes)) == ["azhomer", "azhomer.backup"]
+
+
+def test_holes_stay_holes_both_ways(world):
+    world.apply()
+    assert os.stat(os.path.join(world.home, "sparse")).st_blocks < 1000
+    world.apply("detached")
+    assert os.stat(os.path.join(world.home, "sparse")).st_blocks < 1000
+
+
+def test_fstab_gets_one_line_and_loses_it_again(world):
+    with open(world.fstab, "rb") as stream:
+        before = stream.read()
+    world.apply()
+    with open(world.fstab, "rb") as stream:
+        lines = stream.read().split(b"\n")
+    assert b"\n".join(lines[:-2]) == before
+    assert lines[-2].startswith(f"{SOURCE} {world.home} nfs ".encode())
+    assert b"_netdev" in lines[-2] and b"nofail" in lines[-2]
+    world.apply("detached")
+    with open(world.fstab, "rb") as stream:
+        assert stream.read() == before + b"\n"
+
+
+def test_second_run_changes_nothing(world):
+    world.apply()
+    before = world.snapshot()
+    assert world.apply()["changed"] is False
+    assert world.snapshot() == before
+    world.apply("detached")
+    before = world.snapshot()
+    assert world.apply("detached")["changed"] is False
+    assert world.apply("rolled_back")["changed"] is False
+    assert world.snapshot() == before
+
+
+def test_check_mode_predicts_and_touches_nothing(world):
+    before = world.snapshot()
+    predicted = world.apply(check_mode=True)
+    assert world.snapshot() == before and not os.path.exists(world.host.state_dir)
+    assert predicted["changed"] and predicted["home"]["state"] == "attached"
+    assert predicted["diff"]["after"]["fstab"] != predicted["diff"]["before"]["fstab"]
+    world.apply()
+    assert world.apply(check_mode=True)["changed"] is False
+    before = world.snapshot()
+    assert world.apply("detached", check_mode=True)["home"]["state"] == "local"
+    assert world.snapshot() == before
+
+
+def test_detach_brings_back_what_is_on_the_share(world):
+    world.apply()
+    write(world.home, "new-on-share", "written while attached")
+    os.chown(os.path.join(world.home, "new-on-share"), UID, UID)
+    os.unlink(os.path.join(world.home, "secret"))
+    before = world.tree()
+    result = world.apply("detached")
+    assert result["home"]["state"] == "local" and world.mount() is None
+    assert manifest.compare(before, world.tree()) == []
+    assert sorted(os.listdir(world.homes)) == ["azhomer", "azhomer.backup"]
+    assert os.path.exists(os.path.join(world.share, "new-on-share"))
+
+
+def test_detach_without_copy_brings_the_old_home_back_and_keeps_new_keys(world):
+    before = world.tree()
+    world.apply()
+    write(world.home, "new-on-share", "stays there")
+    with open(os.path.join(world.home, ".ssh", "authorized_keys"), "a", encoding="utf-8") as stream:
+        stream.write(OTHER_KEY + "\n")
+    world.apply("detached", copy_back="none")
+    differences = [line for line in manifest.compare(before, world.tree()) if not line.startswith(".ssh")]
+    assert differences == []
+    assert KEY in keys_of(world.home) and OTHER_KEY in keys_of(world.home)
+    assert os.listdir(world.homes) == ["azhomer"]
+    assert os.path.exists(os.path.join(world.share, "new-on-share"))
+
+
+def test_backups_are_numbered_and_never_overwritten(world):
+    for _round in range(2):
+        world.apply()
+        world.apply("detached")
+    os.symlink("nowhere", world.home + ".backup.2")
+    assert world.apply()["home"]["backup"] == world.home + ".backup.3"
+    assert sorted(os.listdir(world.homes)) == ["azhomer"] + [
+        "azhomer.backup" + number for number in ("", ".1", ".2", ".3")
+    ]
+
+
+def test_a_second_host_adopts_the_share_and_adds_its_keys(base, share, world):
+    world.apply()
+    other = World(base, share, "other")
+    populate(other.home, key=OTHER_KEY)
+    write(other.home, "only-local", "stays in the backup")
+    result = other.apply()
+    assert result["seeded"] is False and result["keys_added"] == 1
+    assert not os.path.exists(os.path.join(other.home, "only-local"))
+    assert os.path.exists(os.path.join(other.home + ".backup", "only-local"))
+    for host in (world, other):
+        assert KEY in keys_of(host.home) and OTHER_KEY in keys_of(host.home)
+    status = os.stat(os.path.join(share, ".ssh", "authorized_keys"))
+    assert (status.st_uid, status.st_mode & 0o777) == (UID, 0o600)
+
+
+def test_never_seed_leaves_an_empty_share_empty_but_lets_the_user_in(world):
+    result = world.apply(seed="never")
+    assert result["seeded"] is False
+    assert sorted(os.listdir(world.home)) == [".azlin", ".ssh"]
+    assert KEY in keys_of(world.home)
+    assert os.stat(world.home).st_mode & 0o777 == 0o750
+
+
+def test_rescue_directory_lets_the_user_in_while_the_share_is_not_mounted(world):
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    assert KEY in keys_of(world.home)
+    assert sorted(os.listdir(world.home)) == [".ssh", "README-home-not-mounted.txt"]
+    assert os.stat(world.home).st_uid == UID
+    result = world.apply()
+    assert result["action"] == "mount" and world.mount().source == SOURCE
+
+
+def test_detach_while_not_mounted_still_copies_everything(world):
+    before = world.tree()
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    world.apply("detached")
+    assert manifest.compare(before, world.tree()) == []
+
+
+def test_work_left_in_the_rescue_directory_is_kept(world):
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    write(world.home, "written-without-share", "keep me")
+    world.apply("detached")
+    assert os.path.exists(os.path.join(world.home + ".backup.1", "written-without-share"))
+
+
+def test_missing_fstab_line_is_repaired(world):
+    original = open(world.fstab, "rb").read()
+    world.apply()
+    with open(world.fstab, "wb") as stream:
+        stream.write(original)
+    assert world.apply()["action"] == "persist"
+    assert world.home.encode() in open(world.fstab, "rb").read()
+
+
+def test_another_share_is_refused_until_detached(world):
+    world.apply()
+    before = world.snapshot()
+    error = error_of(lambda: world.apply(source="other01.file.core.test:/other01/home"))
+    assert error.error_code == "in_use" and "detach" in error.causes[0][1]
+    assert world.snapshot() == before
+
+
+def test_what_nfs_cannot_hold_is_refused_by_name(world):
+    os.setxattr(os.path.join(world.home, ".bashrc"), "user.note", b"x")
+    os.mknod(os.path.join(world.home, "device"), 0o020600, os.makedev(1, 3))
+    before = world.snapshot()
+    error = error_of(world.apply)
+    assert error.error_code == "unsupported"
+    assert ".bashrc: extended attribute user.note" in error.msg and "device: a device file" in error.msg
+    assert world.snapshot() == before
+
+
+def test_pipes_are_skipped_and_reported(world):
+    os.mkfifo(os.path.join(world.home, "pipe"))
+    assert world.apply()["skipped"] == ["pipe"]
+
+
+def test_mounts_below_a_home_are_refused(world):
+    subprocess.run(["mount", "-t", "tmpfs", "inner", os.path.join(world.home, "empty-directory")], check=True)
+    assert error_of(world.apply).error_code == "unsupported"
+
+
+def test_a_home_that_is_a_link_is_refused(world):
+    os.rename(world.home, world.home + "-real")
+    os.symlink(world.home + "-real", world.home)
+    assert error_of(world.apply).error_code == "unsupported"
+
+
+def test_files_of_another_uid_are_refused(base, share, world):
+    world.apply()
+    os.chown(share, 4711, 4711)
+    other = World(base, share, "other")
+    populate(other.home)
+    before = other.snapshot()
+    error = error_of(other.apply)
+    assert error.error_code == "uid_mismatch" and "4711" in error.msg and str(UID) in error.msg
+    assert other.snapshot() == before
+
+
+def test_too_small_a_share_is_refused(world):
+    subprocess.run(["mount", "-o", "remount,size=16m", world.share], check=True)
+    before = world.snapshot()
+    assert error_of(world.apply).error_code == "no_space"
+    assert world.snapshot() == before
+
+
+def test_busy_home_is_named_and_left_attached(world):
+    world.apply()
+    before = world.snapshot()
+    holder = subprocess.Popen(["sleep", "600"], cwd=world.home)
+    try:
+        error = error_of(lambda: world.apply("detached"))
+    finally:
+        holder.kill()
+        holder.wait()
+    assert error.error_code == "home_busy" and f"pid {holder.pid}" in error.msg
+    assert world.snapshot() == before
+    assert world.apply("detached")["home"]["state"] == "local"
+
+
+def test_what_started_the_run_may_sit_in_the_home(world):
+    before = world.tree()
+    world.apply()
+    shell = os.fork()
+    if shell == 0:
+        os.chdir(world.home)
+        # What a login shell does for a command: it waits for it, with the home as working directory.
+        child = os.fork()
+        if child == 0:
+            world.apply("detached")
+            os._exit(0)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    assert os.waitstatus_to_exitcode(os.waitpid(shell, 0)[1]) == 0
+    assert world.mount() is None and manifest.compare(before, world.tree()) == []
+
+
+def test_a_run_beside_another_is_refused(world):
+    inner = []
+    world.apply(checkpoint=lambda when, step: inner.append(error_of(world.apply)) if step == "seed" else None)
+    assert {error.error_code for error in inner} == {"journal_conflict"}
+
+
+def test_a_journal_of_a_newer_version_is_left_alone(world):
+    os.makedirs(world.host.state_dir)
+    path = os.path.join(world.host.state_dir, "azhomer.json")
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump({"version": 99}, stream)
+    assert error_of(world.apply).error_code == "journal_conflict"
+
+
