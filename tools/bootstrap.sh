@@ -22,7 +22,7 @@ fail() {
 
 logged() {
     if ! "$@" >>"$log" 2>&1; then
-        tail -n 5 "$log" | without_addresses >&2
+        tail -n 5 "$log" | without_addresses | cut -c 1-300 >&2
         fail "failed: $* (log: $log)"
     fi
 }

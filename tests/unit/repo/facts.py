@@ -44,9 +44,14 @@ def roles():
     return sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
 
 
+def doc_fragments():
+    return sorted(path.stem for path in (ROOT / "plugins/doc_fragments").glob("*.py"))
+
+
 def argument_spec(playbook):
     """The variables that a playbook validates before it does anything."""
-    first_task = load_yaml(f"playbooks/{playbook}.yml")[0]["tasks"][0]
+    # A play may come before that only looks whether there are hosts.
+    first_task = load_yaml(f"playbooks/{playbook}.yml")[-1]["tasks"][0]
     return first_task["ansible.builtin.validate_argument_spec"]["argument_spec"]
 
 

@@ -30,7 +30,9 @@ def imports(path):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *filter(None, [node.module])])
             # `from package import module` imports the module.
-            yield from (f"{module}.{alias.name}" if file_of(f"{module}.{alias.name}") else module for alias in node.names)
+            yield from (
+                f"{module}.{alias.name}" if file_of(f"{module}.{alias.name}") else module for alias in node.names
+            )
 
 
 def file_of(name):
