@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 import pytest
+
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
 from ansible_collections.azlin.storage.plugins.module_utils._home import manifest, mountinfo, run, seed, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
@@ -79,7 +80,9 @@ class World:
         os.makedirs(self.homes)
         os.makedirs(os.path.dirname(self.fstab))
         with open(self.fstab, "wb") as stream:
-            stream.write(b"# keep this \xff comment\n/dev/sda1 / ext4 defaults 0 1\n\nunknown line\nlast /mnt ext4 noauto 0 0")
+            stream.write(b"# keep this \xff comment\n/dev/sda1 / ext4 defaults 0 1\n\nunknown line\n")
+            # No newline at the end, which some editors leave.
+            stream.write(b"last /mnt ext4 noauto 0 0")
         self.host = Host(
             mounter=BindMounter(share),
             fstab=self.fstab,
@@ -160,6 +163,11 @@ def write(home, path, text, mode=0o644):
     with open(full, "w", encoding="utf-8") as stream:
         stream.write(text)
     os.chmod(full, mode)
+
+
+def read(directory, path):
+    with open(os.path.join(directory, path), "rb") as stream:
+        return stream.read()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import os
 import signal
 
 import pytest
+
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import attach, detach, manifest
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
@@ -152,8 +153,13 @@ def test_a_kill_between_commit_and_tidying_up_is_finished(world):
 
 def test_a_request_to_stop_rolls_back(world):
     before = world.snapshot()
+
+    def stop(*point):
+        if point == ("after", "mount"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
     with pytest.raises(AzlinError) as caught:
-        world.apply(checkpoint=lambda *point: os.kill(os.getpid(), signal.SIGTERM) if point == ("after", "mount") else 0)
+        world.apply(checkpoint=stop)
     assert caught.value.error_code == "rolled_back"
     assert world.snapshot() == before
 

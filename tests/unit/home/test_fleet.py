@@ -11,7 +11,7 @@ import signal
 
 from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
 
-from .conftest import World, populate, write
+from .conftest import World, populate, read, write
 
 HOSTS = 6
 
@@ -78,7 +78,7 @@ def test_a_half_done_seed_is_taken_over(base, share):
     assert second.apply()["seeded"]
     assert manifest.compare(tree, second.tree()) == []
     assert first.apply()["seeded"] is False
-    assert open(os.path.join(first.home, "from"), encoding="utf-8").read() == "1"
+    assert read(first.home, "from") == b"1"
 
 
 def test_a_seed_that_was_rolled_back_is_done_again_with_what_changed_since(base, share):
@@ -98,4 +98,4 @@ def test_a_rolled_back_seed_that_another_host_lives_on_is_not_copied_over(base, 
     write(second.home, "from", "second lives here")
     first.apply("rolled_back")
     assert first.apply()["seeded"] is False
-    assert open(os.path.join(first.home, "from"), encoding="utf-8").read() == "second lives here"
+    assert read(first.home, "from") == b"second lives here"

@@ -10,10 +10,11 @@ import os
 import subprocess
 
 import pytest
+
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
 
-from .conftest import KEY, OTHER_KEY, SOURCE, UID, World, populate, write
+from .conftest import KEY, OTHER_KEY, SOURCE, UID, World, populate, read, write
 
 
 def keys_of(home):
@@ -174,12 +175,12 @@ def test_work_left_in_the_rescue_directory_is_kept(world):
 
 
 def test_missing_fstab_line_is_repaired(world):
-    original = open(world.fstab, "rb").read()
+    original = read("/", world.fstab)
     world.apply()
     with open(world.fstab, "wb") as stream:
         stream.write(original)
     assert world.apply()["action"] == "persist"
-    assert world.home.encode() in open(world.fstab, "rb").read()
+    assert world.home.encode() in read("/", world.fstab)
 
 
 def test_another_share_is_refused_until_detached(world):

@@ -1,0 +1,44 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the parameters of a module to a request.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
+from ansible_collections.azlin.storage.plugins.module_utils._home import preflight, users
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
+
+
+def request_of(params):
+    """Return the :class:`Request` of module parameters; raises before anything is looked at or done.
+
+    :param params: dict with ``user``, and any of the other options of azlin_nfs_home.
+    """
+    user_name = names.user_name(params["user"])
+    source = params.get("source")
+    if source is not None:
+        source = endpoints.parse_endpoint(source).source
+    extra = tuple(params.get("mount_options") or ())
+    mount_options(extra=extra)
+    timeout = params.get("mount_timeout")
+    if timeout is not None and timeout < 1:
+        raise invalid("mount_timeout", timeout, "it is not a time", "Give a number of seconds from 1.")
+    user = users.lookup(user_name)
+    path = names.absolute_path(params.get("home") or user.home, "home")
+    if path.count("/") < 2:
+        raise invalid("home", path, "a home in the root directory cannot be moved", "Use for example /home/azureuser.")
+    return Request(
+        state=params.get("state") or "attached",
+        user=user,
+        home=preflight.real_home(path),
+        source=source,
+        seed=params.get("seed") or "if_empty",
+        copy_back=params.get("copy_back") or "full",
+        extra_options=extra,
+    )

@@ -1,0 +1,96 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a home, and what is wrong with it, without waiting for a server that is gone.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+
+from ansible_collections.azlin.storage.plugins.module_utils._home import child, run
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
+
+TIMEOUT = 10
+# Azure docs, "Azure Instance Metadata Service": a link-local address that must not go through a proxy.
+INSTANCE_METADATA = "http://169.254.169.254/metadata/instance?api-version=2021-02-01"
+_METADATA_TIMEOUT = 2
+# Azure Files refuses writes when full; warn before, in percent.
+_FULL = 90
+
+
+def collect(host, request, metadata_url=INSTANCE_METADATA):
+    """Return the result of azlin_nfs_home_info."""
+    journal = Journal(host.state_dir, request.user.name)
+    home = run.describe(host, journal, request)
+    share = _share(request.home) if home["mounted"] else None
+    problems = _problems(home, journal.transaction, share)
+    return {
+        "home": home,
+        "share": share,
+        "transaction": _transaction(journal.transaction),
+        "instance": instance(metadata_url),
+        "healthy": not problems,
+        "problems": problems,
+    }
+
+
+def instance(url=INSTANCE_METADATA):
+    """Return the virtual machine as its metadata service describes it, or None where there is none."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, headers={"Metadata": "true"})
+    try:
+        with opener.open(request, timeout=_METADATA_TIMEOUT) as answer:
+            compute = json.load(answer)["compute"]
+        return {
+            "vm_id": compute["resourceId"],
+            "name": compute["name"],
+            "resource_group": compute["resourceGroupName"],
+            "subscription_id": compute["subscriptionId"],
+            "location": compute["location"],
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _share(path):
+    def sizes():
+        status = os.statvfs(path)
+        used = (status.f_blocks - status.f_bfree) * status.f_frsize
+        return {"size_bytes": status.f_blocks * status.f_frsize, "used_bytes": used}
+
+    try:
+        return child.call(sizes, TIMEOUT)
+    except (child.ChildFailed, child.ChildTimeout):
+        return None
+
+
+def _transaction(transaction):
+    if transaction is None:
+        return None
+    begun = transaction["begun"]
+    return {
+        "id": transaction["id"],
+        "action": transaction["action"],
+        "state": transaction["state"],
+        "step": begun[-1] if begun else None,
+    }
+
+
+def _problems(home, transaction, share):
+    problems = []
+    if transaction is not None:
+        problems.append("An earlier run did not finish; run again, or with state: rolled_back.")
+    if home["state"] == "attached" and not home["mounted"]:
+        problems.append(f"{home['source']} is not mounted on {home['path']}.")
+    if home["state"] == "attached" and not home["fstab"]:
+        problems.append(f"fstab has no entry for {home['path']}, so the share is not mounted after a reboot.")
+    if home["mounted"] and share is None:
+        problems.append(f"{home['source']} does not answer.")
+    if share is not None and share["used_bytes"] * 100 >= share["size_bytes"] * _FULL:
+        problems.append(f"{home['source']} is at least {_FULL} % full.")
+    return problems

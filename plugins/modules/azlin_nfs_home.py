@@ -1,0 +1,264 @@
+#!/usr/bin/python
+
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin module: arguments in, _home.run does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: azlin_nfs_home
+short_description: Move a user's home directory onto an Azure Files NFS share and back
+version_added: 0.1.0
+description:
+  - Moves the home directory of a user onto an Azure Files NFS share, or back to the local disk, as one transaction.
+  - Each step is written to a journal before it acts. After any error the home, fstab and the mounts are as they were
+    before; after a crash the next run undoes or finishes what was begun.
+  - The local copy of the home is kept as C(HOME.backup) when the home is attached. It is never overwritten and never
+    removed.
+  - An empty share is filled with the home of the first host. A share that has content is adopted as it is; nothing is
+    merged over it. Keys in C(~/.ssh/authorized_keys) of every host are added to the file on the share.
+author:
+  - azlin.storage project (!UNKNOWN)
+extends_documentation_fragment:
+  - azlin.storage.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Checks the host, fstab, the mount table, name resolution and the server, and predicts the result. It does not
+        look into the share, so what depends on its content is C(null).
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(attached) has the home on O(source).
+      - V(detached) has the home on the local disk.
+      - V(rolled_back) undoes a transaction that an earlier run did not finish, and nothing if there is none.
+    type: str
+    choices: [attached, detached, rolled_back]
+    default: attached
+  user:
+    description: The login name of the user. It must exist, and it cannot be root.
+    type: str
+    required: true
+  home:
+    description: The home directory. The default is the one in the user database.
+    type: path
+  source:
+    description:
+      - The share, as C(HOST:/ACCOUNT/SHARE).
+      - Required for O(state=attached). With O(state=detached) the home is only detached if it is on this share.
+    type: str
+  seed:
+    description:
+      - V(if_empty) fills an empty share with the home.
+      - V(never) attaches an empty share as it is, with nothing but the keys.
+    type: str
+    choices: [if_empty, never]
+    default: if_empty
+  copy_back:
+    description:
+      - What the home is after O(state=detached).
+      - V(full) copies everything from the share to the local disk.
+      - V(none) brings back the local copy of the time before the home was attached, with the keys added since.
+        It works without the server.
+    type: str
+    choices: [full, none]
+    default: full
+  mount_options:
+    description:
+      - Mount options besides those that Azure Files needs. One that is set by default replaces it.
+      - Options that would lose data, such as C(soft), are refused.
+    type: list
+    elements: str
+    default: []
+  mount_timeout:
+    description: Seconds to wait for name resolution, for the server to answer and for the mount.
+    type: int
+    default: 30
+notes:
+  - Runs as root. Use C(become).
+  - Set C(ansible_remote_tmp) to a directory outside the home, since the home is replaced while the module runs.
+    The role P(azlin.storage.nfs_home#role) does that.
+  - What NFS 4.1 on Azure cannot hold (access control lists, extended attributes of users, device files, more than
+    178 hard links to a file) is named and refused before anything is changed. Sockets and named pipes are skipped
+    and reported.
+seealso:
+  - module: azlin.storage.azlin_nfs_home_info
+requirements:
+  - nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)
+  - Linux 3.15 or newer, with the home on a file system that can exchange two names (ext4, xfs, btrfs)
+"""
+
+EXAMPLES = r"""
+- name: Have the home of azureuser on the share
+  azlin.storage.azlin_nfs_home:
+    user: azureuser
+    source: teamhomes01.file.core.windows.net:/teamhomes01/home
+  become: true
+
+- name: Bring it back with everything that is on the share
+  azlin.storage.azlin_nfs_home:
+    user: azureuser
+    state: detached
+  become: true
+
+- name: Undo what a run that was cut short left behind
+  azlin.storage.azlin_nfs_home:
+    user: azureuser
+    state: rolled_back
+  become: true
+"""
+
+RETURN = r"""
+action:
+  description: The transaction that ran or, in check mode, would run; C(null) when nothing has to be done.
+  type: str
+  returned: success
+  sample: attach
+recovered:
+  description: Whether an unfinished transaction of an earlier run was undone or finished first.
+  type: bool
+  returned: success
+home:
+  description: The home as it is, or in check mode would be, afterwards.
+  type: dict
+  returned: success
+  contains:
+    user:
+      description: The user.
+      type: str
+      sample: azureuser
+    path:
+      description: The home directory.
+      type: str
+      sample: /home/azureuser
+    state:
+      description: V(attached) or V(local).
+      type: str
+      sample: attached
+    mounted:
+      description: Whether a share is mounted on the home at this moment.
+      type: bool
+    source:
+      description: The share, or C(null) for a local home.
+      type: str
+      sample: teamhomes01.file.core.windows.net:/teamhomes01/home
+    fstype:
+      description: The file system type of what is mounted on the home, or C(null).
+      type: str
+      sample: nfs4
+    options:
+      description: Options in force on the mount.
+      type: list
+      elements: str
+    fstab:
+      description: The entries of fstab for the home.
+      type: list
+      elements: str
+    backup:
+      description: Where the local copy of the time before the home was attached lies, or C(null).
+      type: str
+      sample: /home/azureuser.backup
+    journal:
+      description: The journal of the transactions of this home.
+      type: str
+      sample: /var/lib/azlin/nfs_home/azureuser.json
+seeded:
+  description: Whether the share was empty and filled from this home. C(null) in check mode.
+  type: bool
+  returned: success
+copied:
+  description: What was copied. C(null) in check mode.
+  type: dict
+  returned: success
+  contains:
+    files:
+      description: Number of files.
+      type: int
+    bytes:
+      description: Their size in bytes.
+      type: int
+keys_added:
+  description: Number of lines that were added to the authorized_keys of the share. C(null) in check mode.
+  type: int
+  returned: success
+skipped:
+  description: Sockets and named pipes, which were not copied. C(null) in check mode.
+  type: list
+  elements: str
+  returned: success
+holders:
+  description:
+    - Processes that still use the local copy after the home was attached. What they write there is not on the share.
+    - C(null) in check mode.
+  type: list
+  elements: dict
+  returned: success
+error_code:
+  description: A stable word for what went wrong.
+  type: str
+  returned: failure
+  sample: home_busy
+causes:
+  description: Possible causes, each with its remedy.
+  type: list
+  elements: dict
+  returned: failure
+try:
+  description: A command that helps.
+  type: str
+  returned: failure
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import run_module
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
+from ansible_collections.azlin.storage.plugins.module_utils._home import run
+from ansible_collections.azlin.storage.plugins.module_utils._home.arguments import request_of
+from ansible_collections.azlin.storage.plugins.module_utils._home.holders import describe
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
+from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+
+
+def _warn(module, result):
+    if result["skipped"]:
+        module.warn(f"Sockets and named pipes were not copied: {', '.join(result['skipped'][:10])}")
+    if result["holders"]:
+        module.warn(f"Programs still use the local copy {result['home']['backup']}: {describe(result['holders'][:10])}")
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["attached", "detached", "rolled_back"], "default": "attached"},
+            "user": {"type": "str", "required": True},
+            "home": {"type": "path"},
+            "source": {"type": "str"},
+            "seed": {"type": "str", "choices": ["if_empty", "never"], "default": "if_empty"},
+            "copy_back": {"type": "str", "choices": ["full", "none"], "default": "full"},
+            "mount_options": {"type": "list", "elements": "str", "default": []},
+            "mount_timeout": {"type": "int", "default": 30},
+        },
+        required_if=[("state", "attached", ["source"])],
+        supports_check_mode=True,
+    )
+
+    def apply():
+        request = request_of(module.params)
+        mounter = Mounter(mount_options(extra=request.extra_options), module.params["mount_timeout"])
+        result = run.apply(Host(mounter=mounter), request, check_mode=module.check_mode)
+        _warn(module, result)
+        return result
+
+    run_module(module, apply)
+
+
+if __name__ == "__main__":
+    main()
