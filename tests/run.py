@@ -317,27 +317,32 @@ def molecule(shell: Shell, tally: Tally) -> None:
     for scenario in scenarios:
         if scenario == "default":
             continue
-        argv = ["molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", scenario]
-        status, output = shell.run(*argv, "--destroy", "never", "--report", AZLIN_LAB_DIR=str(LAB))
-        failed_before = tally.failed
-        count_molecule(output, tally)
-        if status and tally.failed == failed_before:
-            tally.fail(f"{scenario} (status {status})")
-        if re.search(r"default (?:>|➜) create: Executed: Failed", output):
+        output = run_molecule(shell, tally, "test", scenario, "--destroy", "never")
+        if "[default > create] Executed: Failed" in output:
             tally.fail("the lab did not come up: no further scenario was run")
-            return
+            break
+    run_molecule(shell, tally, "destroy", "default")
 
 
-def count_molecule(output: str, tally: Tally) -> None:
-    """Count what molecule says of every action as it ends; its closing report repeats this and is left out."""
-    live = re.sub(r"\x1b\[[0-9;]*m", "", output).split("\nDETAILS")[0]
-    for scenario, action, outcome in re.findall(r"(\S+) (?:>|➜) (\S+): Executed: (\w+)", live):
+def run_molecule(shell: Shell, tally: Tally, command: str, scenario: str, *options: str) -> str:
+    # With a folder of its own a scenario is prepared, whatever molecule remembers of another one or of another run.
+    memory = CACHE / "molecule" / scenario
+    shutil.rmtree(memory, ignore_errors=True)
+    argv = ["molecule", "--base-config", "molecule/config.yml", command, "--scenario-name", scenario, *options]
+    status, output = shell.run(*argv, AZLIN_LAB_DIR=str(LAB), MOLECULE_EPHEMERAL_DIRECTORY=str(memory))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    failed_before = tally.failed
+    # What molecule says of every action as it ends, for example "[attach > verify] Executed: Successful".
+    for name, action, outcome in re.findall(r"\[(\S+) (?:>|➜) (\S+)\] Executed: (\w+)", plain):
+        if (command == "destroy") != (action == "destroy"):
+            continue  # Not destroyed by "test", and the rest of the sequence of "destroy" is for other drivers.
         if outcome == "Successful":
             tally.passed += 1
-        elif outcome in ("Skipped", "Disabled"):
-            tally.skipped += 1
-        else:
-            tally.fail(f"{scenario} > {action}: {outcome.lower()}")
+        elif outcome not in ("Skipped", "Disabled"):
+            tally.fail(f"{name} > {action}: {outcome.lower()}")
+    if status and tally.failed == failed_before:
+        tally.fail(f"{command} {scenario}: status {status}")
+    return plain
 
 
 STAGES: dict[str, Callable[[Shell, Tally], None]] = {

@@ -40,7 +40,7 @@ def literal(node):
 
 def calls(path, name):
     for node in ast.walk(facts.tree_of(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name:
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name:
             yield node
 
 
