@@ -56,7 +56,7 @@ class Operations:
             "status": "InProgress",
             "error": error,
         }
-        self._schedule(operation_id)
+        self._schedule(self._cloud.store.operations[operation_id])
         return operation_id
 
     def get(self, operation_id: str) -> dict:
@@ -68,9 +68,9 @@ class Operations:
 
     def resume(self) -> None:
         """Schedule again what was running when the server stopped."""
-        for operation_id, operation in self._cloud.store.operations.items():
+        for operation in self._cloud.store.operations.values():
             if operation["status"] == "InProgress":
-                self._schedule(operation_id)
+                self._schedule(operation)
 
     async def stop(self) -> None:
         """Cancel what is scheduled; it stays in the state as running."""
@@ -78,13 +78,12 @@ class Operations:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _schedule(self, operation_id: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._finish_later(operation_id))
+    def _schedule(self, operation: dict) -> None:
+        task = asyncio.get_running_loop().create_task(self._finish_later(operation))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish_later(self, operation_id: str) -> None:
-        operation = self._cloud.store.operations[operation_id]
+    async def _finish_later(self, operation: dict) -> None:
         await asyncio.sleep(max(0.0, operation["due"] - time.time()))
         error = operation["error"]
         if error is None:
@@ -107,6 +106,6 @@ class Operations:
         if operation["kind"] == "account":
             self._cloud.store.delete(operation["resource"])
             return
-        record = self._cloud.store.get(operation["resource"])
-        if record and "provisioningState" in record["properties"]:
-            record["properties"]["provisioningState"] = "Failed"
+        for record in self._cloud.store.tree(operation["resource"]):
+            if record["properties"].get("provisioningState") in ("Creating", "Updating", "Deleting"):
+                record["properties"]["provisioningState"] = "Failed"

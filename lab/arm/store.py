@@ -74,9 +74,13 @@ class Store:
 
     def delete(self, resource_id: str) -> None:
         """Remove a record and everything below it."""
+        for record in self.tree(resource_id):
+            del self._records[record["id"].lower()]
+
+    def tree(self, resource_id: str) -> list[Record]:
+        """A record and everything below it."""
         key = resource_id.lower()
-        for other in [other for other in self._records if other == key or other.startswith(key + "/")]:
-            del self._records[other]
+        return [record for other, record in self._records.items() if other == key or other.startswith(key + "/")]
 
     def all(self, type_: str | None = None) -> list[Record]:
         """All records, or those of one type, in the order of their creation."""

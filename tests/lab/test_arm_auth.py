@@ -1,0 +1,121 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Signing in to the lab's cloud, and what it says to those who do not."""
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ClientSecretCredential
+
+
+def credential(arm, **changes):
+    values = {"tenant_id": arm.tenant, "client_id": arm.client_id, "client_secret": arm.secret, **changes}
+    return ClientSecretCredential(
+        **values, authority=arm.url, disable_instance_discovery=True, connection_verify=arm.ca_file
+    )
+
+
+def error_of(response):
+    return response.status_code, response.json()["error"]["code"]
+
+
+def test_metadata_names_login_audience_and_storage_suffix(arm, anonymous):
+    answer = anonymous.get("/metadata/endpoints", params={"api-version": "2022-09-01"}).json()
+    assert answer["authentication"]["loginEndpoint"].rstrip("/") == arm.url
+    assert answer["authentication"]["audiences"][0].rstrip("/") == arm.url
+    assert answer["resourceManager"].rstrip("/") == arm.url
+    assert answer["suffixes"]["storage"] == "core.lab.test"
+
+
+def test_metadata_was_a_list_before_2022(arm, anonymous):
+    answer = anonymous.get("/metadata/endpoints", params={"api-version": "2019-05-01"}).json()
+    assert [cloud["suffixes"]["storage"] for cloud in answer] == ["core.lab.test"]
+
+
+def test_service_principal_gets_a_token_that_the_resource_manager_takes(azure, arm, anonymous):
+    token = credential(arm).get_token(f"{arm.url}/.default")
+    headers = {"Authorization": f"Bearer {token.token}"}
+    answer = anonymous.get(azure.group_id, params={"api-version": "2025-04-01"}, headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes, code",
+    [
+        ({"client_secret": "wrong"}, "AADSTS7000215"),
+        ({"client_id": "00000000-0000-0000-0000-000000000001"}, "AADSTS700016"),
+    ],
+)
+def test_wrong_credentials_are_refused(arm, changes, code):
+    with pytest.raises(ClientAuthenticationError, match=code):
+        credential(arm, **changes).get_token(f"{arm.url}/.default")
+
+
+def test_wrong_secret_is_401_invalid_client(arm, anonymous):
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": arm.client_id,
+        "client_secret": "wrong",
+        "scope": f"{arm.url}/.default",
+    }
+    answer = anonymous.post(f"/{arm.tenant}/oauth2/v2.0/token", data=form)
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "invalid_client"
+
+
+def test_unknown_tenant_is_refused(arm, anonymous):
+    answer = anonymous.get("/00000000-0000-0000-0000-000000000001/v2.0/.well-known/openid-configuration")
+    assert answer.status_code == 400
+    assert "AADSTS90002" in answer.json()["error_description"]
+
+
+def test_token_for_another_cloud_is_refused(arm):
+    with pytest.raises(ClientAuthenticationError, match="AADSTS500011"):
+        credential(arm).get_token("https://management.example.com/.default")
+
+
+def test_requests_without_token_are_refused(azure, arm, anonymous):
+    answer = anonymous.get(azure.group_id, params={"api-version": "2025-04-01"})
+    assert error_of(answer) == (401, "AuthenticationFailed")
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+def test_requests_with_a_forged_token_are_refused(azure, arm, anonymous):
+    token = credential(arm).get_token(f"{arm.url}/.default").token
+    for bad in (token[:-2] + "xx", "nonsense", "a.b.c"):
+        headers = {"Authorization": f"Bearer {bad}"}
+        answer = anonymous.get(azure.group_id, params={"api-version": "2025-04-01"}, headers=headers)
+        assert error_of(answer) == (401, "InvalidAuthenticationToken")
+
+
+def test_the_secret_is_in_no_log(azure, arm):
+    credential(arm).get_token(f"{arm.url}/.default")
+    assert any(entry["path"].endswith("/token") for entry in arm.requests())
+    assert arm.secret not in str(arm.requests())
+
+
+def test_api_version_is_required_and_checked(azure, anonymous):
+    headers = {"Authorization": azure.wire.headers["Authorization"]}
+    assert error_of(anonymous.get(azure.group_id, headers=headers)) == (400, "MissingApiVersionParameter")
+    answer = anonymous.get(azure.group_id, params={"api-version": "latest"}, headers=headers)
+    assert error_of(answer) == (400, "InvalidApiVersionParameter")
+
+
+def test_other_subscriptions_do_not_exist(azure):
+    answer = azure.wire.get("/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups")
+    assert error_of(answer) == (404, "SubscriptionNotFound")
+    assert error_of(azure.wire.get("/subscriptions/mine/resourceGroups")) == (400, "InvalidSubscriptionId")
+
+
+def test_unknown_types_and_paths(azure):
+    provider = f"{azure.group_id}/providers"
+    assert error_of(azure.wire.get(f"{provider}/Microsoft.Nothing/things/x")) == (404, "InvalidResourceNamespace")
+    assert error_of(azure.wire.get(f"{provider}/Microsoft.Storage/things/x")) == (404, "InvalidResourceType")
+    assert azure.wire.post(f"{provider}/Microsoft.Storage/storageAccounts/x").status_code == 405
+
+
+def test_answers_carry_request_ids(azure):
+    answer = azure.wire.get(azure.group_id, headers={"x-ms-client-request-id": "mine"})
+    assert answer.headers["x-ms-request-id"]
+    assert answer.headers["x-ms-correlation-request-id"]
+    assert answer.headers["x-ms-client-request-id"] == "mine"
