@@ -1,0 +1,172 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The copier: what arrives, what a second pass does, what it never follows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+
+import pytest
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import copier, manifest, trees
+
+from .conftest import populate, read, write
+
+
+@pytest.fixture
+def trees_of(tmp_path):
+    source, target = str(tmp_path / "source"), str(tmp_path / "target")
+    populate(source)
+    os.mkdir(target)
+    return source, target
+
+
+def same(source, target):
+    return manifest.compare(manifest.build(source, digest=True), manifest.build(target, digest=True))
+
+
+def test_everything_arrives_and_a_second_pass_finds_nothing_to_do(trees_of):
+    report = copier.Copier(*trees_of).run()
+    assert same(*trees_of) == []
+    assert report.files > 40 and report.bytes > 50 << 20
+    assert copier.Copier(*trees_of).run().changes == 0
+
+
+def test_a_pass_takes_over_every_kind_of_change(trees_of):
+    source, target = trees_of
+    copier.Copier(source, target).run()
+    write(source, ".bashrc", "new text of another length\n")
+    os.unlink(os.path.join(source, "three"))
+    write(source, "three", "no longer linked" * 1000)
+    os.chmod(os.path.join(source, "run.sh"), 0o711)
+    os.lchown(os.path.join(source, "dangling"), 1, 1)
+    os.unlink(os.path.join(source, "to-directory"))
+    os.mkdir(os.path.join(source, "to-directory"))
+    subprocess.run(["rm", "-r", os.path.join(source, "src")], check=True)
+    write(source, "src", "a file where a directory was")
+    copier.Copier(source, target).run()
+    assert same(source, target) == []
+
+
+def test_files_that_were_linked_and_are_not_any_more_do_not_share_content(trees_of):
+    source, target = trees_of
+    copier.Copier(source, target).run()
+    os.unlink(os.path.join(target, "secret"))
+    os.link(os.path.join(target, "empty"), os.path.join(target, "secret"))
+    os.chmod(os.path.join(source, "empty"), 0o600)
+    copier.copy_until_same(source, target)
+    assert same(source, target) == []
+
+
+def test_a_half_written_file_is_written_again(trees_of):
+    source, target = trees_of
+    write(target, "linked/one", "linked")
+    copier.Copier(source, target).run()
+    assert same(source, target) == []
+
+
+def test_excluded_names_are_neither_copied_nor_removed(trees_of):
+    source, target = trees_of
+    write(source, "ours/a", "not copied")
+    write(target, "ours/b", "not removed")
+    copier.Copier(source, target, exclude=["ours"]).run()
+    assert os.listdir(os.path.join(target, "ours")) == ["b"]
+
+
+def test_links_in_the_target_are_not_followed(trees_of, tmp_path):
+    source, target = trees_of
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "settings.toml").write_text("mine")
+    (tmp_path / "passwd").write_text("mine")
+    os.symlink(victim, os.path.join(target, ".config"))
+    os.symlink(tmp_path / "passwd", os.path.join(target, "secret"))
+    copier.Copier(source, target).run()
+    assert same(source, target) == []
+    assert os.listdir(victim) == ["settings.toml"]
+    assert (tmp_path / "passwd").read_text() == "mine"
+
+
+def test_a_mount_in_the_target_is_never_emptied(trees_of):
+    source, target = trees_of
+    inner = os.path.join(target, "mounted")
+    os.mkdir(inner)
+    subprocess.run(["mount", "-t", "tmpfs", "inner", inner], check=True)
+    try:
+        write(inner, "precious", "data")
+        with pytest.raises(AzlinError) as caught:
+            copier.Copier(source, target).run()
+        assert caught.value.error_code == "internal_error"
+        assert read(inner, "precious") == b"data"
+    finally:
+        subprocess.run(["umount", inner], check=True)
+
+
+def test_a_full_target_is_an_error_that_leaves_nothing_open(trees_of, tmp_path):
+    source, target = trees_of
+    write(source, "big", "x" * (4 << 20))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", target], check=True)
+    with pytest.raises(AzlinError) as caught:
+        copier.Copier(source, target).run()
+    assert caught.value.error_code == "no_space"
+    subprocess.run(["umount", target], check=True)
+
+
+def test_a_copy_can_be_stopped(trees_of):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(AzlinError):
+        copier.Copier(*trees_of, cancelled=stop.is_set).run()
+
+
+def test_a_source_that_never_rests_is_an_error_in_the_end(trees_of):
+    source, target = trees_of
+    passes = iter(range(1000))
+
+    def touch():
+        write(source, "busy", str(next(passes)) * 3)
+        return False
+
+    with pytest.raises(AzlinError) as caught:
+        copier.copy_until_same(source, target, cancelled=touch)
+    assert caught.value.error_code == "copy_failed"
+
+
+def test_a_large_sparse_file_takes_no_more_room(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.mkdir()
+    target.mkdir()
+    with open(source / "disk.img", "wb") as stream:
+        stream.truncate(5 << 30)
+        stream.seek(4_500_000_000)
+        stream.write(b"data beyond four gibibytes")
+    copier.Copier(str(source), str(target)).run()
+    status = (target / "disk.img").stat()
+    assert status.st_size == 5 << 30 and status.st_blocks * 512 < 1 << 20
+    with open(target / "disk.img", "rb") as stream:
+        stream.seek(4_500_000_000)
+        assert stream.read(26) == b"data beyond four gibibytes"
+
+
+def test_zeros_of_a_sparse_file_become_holes_where_holes_cannot_be_seen():
+    pages = [b"\0" * 4096, b"a" * 4096, b"b" * 4096, b"\0" * 4096, b"c" * 10]
+    assert list(copier._pieces(b"".join(pages))) == [(4096, pages[1] + pages[2]), (16384, pages[4])]
+
+
+def test_removing_a_tree_stops_at_a_mount(tmp_path):
+    inner = tmp_path / "tree" / "mounted"
+    inner.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "inner", str(inner)], check=True)
+    try:
+        (inner / "precious").write_text("data")
+        with pytest.raises(AzlinError):
+            trees.remove(str(tmp_path / "tree"))
+        assert (inner / "precious").read_text() == "data"
+    finally:
+        subprocess.run(["umount", str(inner)], check=True)
+    trees.remove(str(tmp_path / "tree"))
+    assert not (tmp_path / "tree").exists()

@@ -1,0 +1,228 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What surrounds the transaction: the mount command, keys, arguments, the info module."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import threading
+
+import pytest
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    arguments,
+    child,
+    exchange,
+    holders,
+    info,
+    keys,
+    users,
+)
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
+from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+
+from .conftest import KEY, OTHER_KEY, SOURCE, UID, USER
+
+
+class Says(Mounter):
+    """A mounter whose mount command prints a text and fails."""
+
+    def __init__(self, text, timeout=20):
+        super().__init__([], timeout)
+        self._text = text
+
+    def mount_argv(self, source, target):
+        return ["sh", "-c", 'echo "$0" >&2; exit 32', self._text]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("mount.nfs: Failed to resolve server x: Name or service not known", "name_resolution_failed"),
+        ("mount.nfs: access denied by server while mounting x:/a/b", "access_denied"),
+        ("mount.nfs: mounting x:/a/b failed, reason given by server: No such file or directory", "access_denied"),
+        ("mount.nfs: Connection timed out for x:/a/b on /mnt", "server_unreachable"),
+        ("mount.nfs: Connection refused for x:/a/b on /mnt", "server_unreachable"),
+        ("mount: /mnt: bad option; you might need a /sbin/mount.nfs helper program.", "mount_failed"),
+        ("mount.nfs: Protocol not supported", "mount_failed"),
+    ],
+)
+def test_errors_of_mount_are_told_apart(text, code, tmp_path):
+    with pytest.raises(AzlinError) as caught:
+        Says(text).mount(SOURCE, str(tmp_path))
+    assert caught.value.error_code == code
+    assert text in caught.value.msg and caught.value.causes
+
+
+def test_a_mount_that_hangs_is_given_up(tmp_path):
+    class Hangs(Mounter):
+        def mount_argv(self, source, target):
+            return ["sleep", "600"]
+
+    with pytest.raises(AzlinError) as caught:
+        Hangs([], 1).mount(SOURCE, str(tmp_path))
+    assert caught.value.error_code == "server_unreachable"
+
+
+def test_a_name_that_does_not_resolve_and_a_server_that_does_not_listen():
+    with pytest.raises(AzlinError) as caught:
+        Mounter([], 20).probe("teamhomes01.file.core.invalid")
+    assert caught.value.error_code == "name_resolution_failed"
+    with pytest.raises(AzlinError) as caught:
+        Mounter([], 5).probe("127.0.0.254")
+    assert caught.value.error_code == "server_unreachable"
+
+
+def test_missing_keys_are_found_whatever_surrounds_them():
+    present = f"# comment\r\n  {KEY}  \n\n".encode()
+    wanted = f"{KEY}\n{OTHER_KEY}\n# other comment\n{OTHER_KEY}\n".encode()
+    assert keys.missing(wanted, present) == [OTHER_KEY.encode()]
+
+
+def test_modes_that_sshd_refuses_are_put_right(tmp_path):
+    user = users.lookup(USER)
+    for path, mode in (("", 0o777), (".ssh", 0o775)):
+        (tmp_path / path).mkdir(exist_ok=True)
+        os.chown(tmp_path / path, UID, UID)
+        (tmp_path / path).chmod(mode)
+    file = tmp_path / ".ssh" / "authorized_keys"
+    file.write_text(OTHER_KEY)
+    os.chown(file, UID, UID)
+    file.chmod(0o664)
+    assert keys.ensure(str(tmp_path), KEY.encode(), user) == 1
+    assert file.read_text() == f"{OTHER_KEY}\n{KEY}\n"
+    assert [oct((tmp_path / path).stat().st_mode & 0o777) for path in ("", ".ssh", ".ssh/authorized_keys")] == [
+        "0o755",
+        "0o755",
+        "0o644",
+    ]
+    assert keys.ensure(str(tmp_path), KEY.encode(), user) == 0
+    assert os.listdir(tmp_path / ".ssh") == ["authorized_keys"]
+
+
+def test_keys_are_not_written_through_a_link(tmp_path):
+    user = users.lookup(USER)
+    os.chown(tmp_path, UID, UID)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".ssh").symlink_to("elsewhere")
+    with pytest.raises(AzlinError) as caught:
+        keys.ensure(str(tmp_path), KEY.encode(), user)
+    assert caught.value.error_code == "unsupported"
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_exchange_and_move_replace_nothing(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    exchange.exchange(str(tmp_path / "one"), str(tmp_path / "two"))
+    assert os.listdir(tmp_path / "one") == ["two"]
+    with pytest.raises(FileExistsError):
+        exchange.move(str(tmp_path / "one"), str(tmp_path / "two"))
+    exchange.move(str(tmp_path / "one"), str(tmp_path / "three"))
+    assert sorted(os.listdir(tmp_path)) == ["three", "two"]
+
+
+def test_holders_are_found_by_directory_file_and_mapping(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 5000)
+    program = (
+        "import mmap, sys, time\n"
+        "stream = open(sys.argv[1], 'r+b')\n"
+        "mapped = mmap.mmap(stream.fileno(), 0)\n"
+        "if sys.argv[2] == 'map': stream.close()\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    running = [subprocess.Popen(["sleep", "600"], cwd=tmp_path)]
+    for kind in ("file", "map"):
+        process = subprocess.Popen(["python3", "-c", program, str(path), kind], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        running.append(process)
+    try:
+        device = tmp_path.stat().st_dev
+        found = {one["pid"]: one for one in holders.find(device, str(tmp_path))}
+        assert set(found) == {process.pid for process in running}
+        assert found[running[0].pid]["uses"] == [f"cwd {tmp_path}"]
+        assert set(holders.find(device, str(tmp_path), exempt=set(found))) == set()
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def test_a_child_that_hangs_or_fails_is_reported():
+    with pytest.raises(child.ChildTimeout):
+        child.call(lambda: threading.Event().wait(), 0.2)
+    with pytest.raises(child.ChildFailed, match="ZeroDivisionError"):
+        child.call(lambda: 1 / 0, 20)
+
+
+def test_acting_as_the_user_drops_every_privilege():
+    ids = users.call_as(users.lookup(USER), lambda: [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()], 20)
+    assert ids == [UID, UID, UID, [UID]]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"user": "Not A User"},
+        {"user": "root"},
+        {"user": "nobody-of-this-name"},
+        {"user": USER, "home": "relative"},
+        {"user": USER, "home": "/toplevel"},
+        {"user": USER, "home": "/home/../etc/x"},
+        {"user": USER, "home": "/home/u", "source": "host:/only-share"},
+        {"user": USER, "home": "/home/u", "mount_options": ["soft"]},
+        {"user": USER, "home": "/home/u", "mount_timeout": 0},
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_happens(params):
+    with pytest.raises(AzlinError):
+        arguments.request_of(params)
+
+
+def test_info_of_a_home_through_its_life(world):
+    request = Request(state="attached", user=users.lookup(USER), home=world.home)
+
+    def look():
+        return info.collect(world.host, request, metadata_url="http://127.0.0.1:9/")
+
+    assert look()["home"]["state"] == "local" and look()["healthy"] and look()["instance"] is None
+    world.apply()
+    attached = look()
+    assert attached["healthy"] and attached["share"]["size_bytes"] > attached["share"]["used_bytes"] > 0
+    subprocess.run(["umount", world.home], check=True)
+    assert look()["home"]["state"] == "attached" and not look()["healthy"]
+    assert f"{SOURCE} is not mounted on {world.home}." in look()["problems"]
+
+
+def test_instance_metadata():
+    compute = {
+        "resourceId": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/worker-1",
+        "name": "worker-1",
+        "resourceGroupName": "g",
+        "subscriptionId": "s",
+        "location": "westus2",
+    }
+
+    class Service(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            ok = self.headers.get("Metadata") == "true"
+            self.send_response(200 if ok else 400)
+            self.end_headers()
+            self.wfile.write(json.dumps({"compute": compute}).encode())
+
+        def log_message(self, *_details):
+            """Quiet."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Service) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = info.instance(f"http://127.0.0.1:{server.server_port}/metadata/instance")
+        server.shutdown()
+    assert found["vm_id"] == compute["resourceId"] and found["resource_group"] == "g"
