@@ -11,7 +11,7 @@ deps:  ## install what the demo and the tests run with into .cache/
 	@tools/bootstrap.sh test
 
 demo:  ## create, attach, detach and delete on a lab of its own (root)
-	@tools/bootstrap.sh demo && $(PYTHON) -m lab.demo
+	@tools/bootstrap.sh lab && $(PYTHON) -m lab.demo
 
 test:  ## every test; STAGES="lint unit" runs some (molecule: root)
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $(STAGES)
@@ -20,16 +20,16 @@ lint build sanity unit integration molecule:  ## one stage of the tests
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
 
 lab-up:  ## start the lab with HOSTS=3 hosts (root)
-	@tools/bootstrap.sh demo && $(PYTHON) -m lab up --hosts $(HOSTS)
+	@tools/bootstrap.sh lab && $(PYTHON) -m lab up --hosts $(HOSTS)
 
 lab-down:  ## stop the lab and remove all of it
-	@tools/bootstrap.sh demo && $(PYTHON) -m lab down
+	@tools/bootstrap.sh lab && $(PYTHON) -m lab down
 
 lab-status:  ## what runs in the lab
-	@tools/bootstrap.sh demo && $(PYTHON) -m lab status
+	@tools/bootstrap.sh lab && $(PYTHON) -m lab status
 
 lab-ssh:  ## a shell on HOST=worker-1
-	@tools/bootstrap.sh demo && $(PYTHON) -m lab ssh $(or $(HOST),worker-1)
+	@tools/bootstrap.sh lab && $(PYTHON) -m lab ssh $(or $(HOST),worker-1)
 
 clean:  ## remove .cache/ and what tests have left; stop the lab first
 	@rm -rf .cache tests/output

@@ -35,6 +35,7 @@ COLLECTION = Path("ansible_collections", "azlin", "storage")
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
 STAGE_SECONDS = {"molecule": 70 * 60}
 DEFAULT_STAGE_SECONDS = 20 * 60
+ROOT_HOME = "user=root state=attached source=nobody.example:/nobody/home"
 # Where packages come from is nobody's business in a log that is passed on.
 INDEX = re.compile(r"(?:https?|file)://\S*/simple\S*")
 
@@ -213,11 +214,31 @@ def build(shell: Shell, tally: Tally) -> None:
         tally.check(f"ansible-doc {name}", status == 0 and f"> MODULE azlin.storage.{name}" in output)
     for role in sorted(path.parent.parent.name for path in (ROOT / "roles").glob("*/meta/argument_specs.yml")):
         status, output = shell.run("ansible-doc", "-t", "role", f"azlin.storage.{role}", quiet=True, **elsewhere)
-        tally.check(f"ansible-doc -t role {role}", status == 0 and f"> ROLE: azlin.storage.{role}" in output)
+        tally.check(f"ansible-doc -t role {role}", status == 0 and "ENTRY POINT" in output)
     for name in stems("playbooks", ".yml"):
         argv = ["ansible-playbook", "--syntax-check", "-i", "localhost,", f"azlin.storage.{name}"]
         status, output = shell.run(*argv, **elsewhere)
         tally.check(f"syntax {name}", status == 0 and "[ERROR]" not in output)
+    # Refused before anything is looked at or asked for, by code from all of module_utils.
+    refused = {
+        "azlin_storage_info": ("name=Not_A_Name", "invalid_argument"),
+        "azlin_nfs_home": (ROOT_HOME, "unsupported"),
+    }
+    for name, (arguments, error_code) in refused.items():
+        argv = [
+            "ansible",
+            "localhost",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-m",
+            f"azlin.storage.{name}",
+            "-a",
+            arguments,
+        ]
+        status, output = shell.run(*argv, "-e", f"ansible_python_interpreter={sys.executable}", **elsewhere)
+        tally.check(f"run {name}", status != 0 and f'"error_code": "{error_code}"' in output)
 
 
 def sanity(shell: Shell, tally: Tally) -> None:

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Prepares what `make demo` and `make test` run with: a virtual environment in .cache/venv and, in
-# .cache/collections, the repository under the name azlin.storage. Run: tools/bootstrap.sh demo|test
+# .cache/collections, the repository under the name azlin.storage. Run: tools/bootstrap.sh lab|test
 # A second run with unchanged requirement files does nothing. AZLIN_PYTHON names the Python to use.
 set -eu
 
 cd "$(dirname "$0")/.."
-purpose=${1:-demo}
+purpose=${1:-test}
 cache=$PWD/.cache
 venv=$cache/venv
 log=$cache/bootstrap.log
@@ -66,10 +66,14 @@ install_venv_package() {
     can_make_venv "$1" || fail "$1 still cannot make virtual environments after installing $package"
 }
 
+if [ "$purpose" = lab ] && [ "$(id -u)" != 0 ]; then
+    fail "the lab makes network namespaces and starts machines: run as root"
+fi
+
 case $purpose in
-demo) set -- tools/requirements.txt requirements.txt lab/requirements.txt ;;
+lab) set -- tools/requirements.txt requirements.txt lab/requirements.txt ;;
 test) set -- tools/requirements.txt requirements.txt lab/requirements.txt tests/requirements.txt ;;
-*) fail "unknown purpose '$purpose': demo or test" ;;
+*) fail "unknown purpose '$purpose': lab or test" ;;
 esac
 
 mkdir -p "$cache/collections/ansible_collections/azlin"
