@@ -198,7 +198,7 @@ def finish_endpoint_delete(cloud: Cloud, resource_id: str, args: dict) -> None:
     for group in cloud.store.children(endpoint["id"], GROUPS):
         _remove_records(cloud.store, endpoint, group)
     connection = _connection(cloud.store, endpoint)
-    for doomed in (connection["id"] if connection else "", endpoint["lab"]["interface"], endpoint["id"]):
+    for doomed in ([connection["id"]] if connection else []) + [endpoint["lab"]["interface"], endpoint["id"]]:
         cloud.store.delete(doomed)
 
 
