@@ -1,0 +1,255 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command line of the lab: ``python -m lab up``, ``down``, ``status``, ``ssh``, ``host``, ``nfs``, ``env``, ``requests``."""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import sys
+import time
+
+from lab import services
+from lab.arm.client import LabClient
+from lab.arm.client import LabError as ArmError
+from lab.arm.profiles import PROFILES
+from lab.errors import LabError
+from lab.hosts import ssh
+from lab.hosts.addresses import MOST_HOSTS, address_of, host_names
+from lab.hosts.machines import Hosts
+from lab.net import namespace
+from lab.nfs import container
+from lab.packages import ensure_packages
+from lab.paths import DEFAULT_STATE_DIR, LabPaths
+from lab.processes import alive
+
+HOST_ACTIONS = {
+    "start": "boot from its disk",
+    "stop": "shut down in order",
+    "kill": "cut the power",
+    "reboot": "restart in order",
+    "reset": "back to the snapshot, in seconds",
+    "cut": "take off the network",
+    "restore": "back on the network",
+}
+
+
+@contextlib.contextmanager
+def step(title: str) -> collections.abc.Iterator[None]:
+    """Print a step and the time it took."""
+    print(f"{title} ... ", end="", flush=True)
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print("failed", flush=True)
+        raise
+    print(f"{time.monotonic() - started:.1f} s", flush=True)
+
+
+@contextlib.contextmanager
+def exclusive(paths: LabPaths) -> collections.abc.Iterator[None]:
+    """Let only one ``up`` or ``down`` work on a lab at a time."""
+    paths.state.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"/run/lock/{paths.namespace}", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up(paths: LabPaths, options: argparse.Namespace) -> int:
+    """Bring up whatever does not run yet."""
+    with step("system packages"):
+        ensure_packages()
+    with exclusive(paths):
+        started = time.monotonic()
+        known = json.loads(paths.lab_file.read_text()) if paths.lab_file.exists() else {}
+        count = options.hosts or known.get("hosts", 3)
+        profile = options.profile or known.get("profile", "fast")
+        names = host_names(max(count, known.get("hosts", 0)))
+        paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.lab_file.write_text(json.dumps({"hosts": len(names), "profile": profile}))
+        hosts = Hosts(paths)
+        with step("network and resolver"):
+            services.start_network(paths, names)
+        with step("NFS server"):
+            services.start_nfs(paths)
+        with step("Resource Manager"):
+            client = services.start_arm(paths, profile)
+            services.seed_azure(paths, client, names)
+            services.start_metadata(paths)
+            services.write_environment(paths, client)
+        with step("keys and inventory"):
+            ssh.make_keys(paths)
+            ssh.write_known_hosts(paths, map(address_of, names))
+            ssh.write_inventory(paths, {name: address_of(name) for name in names})
+        with step("disks of the hosts"):
+            hosts.prepare(names)
+        with step(f"{len(names)} hosts"):
+            hosts.each(names, hosts.ensure_started)
+        print(f"lab is up after {time.monotonic() - started:.1f} s: {paths.state}")
+    return status(paths, options)
+
+
+def down(paths: LabPaths, _options: argparse.Namespace) -> int:
+    """Remove every process, container, mount and file of the lab."""
+    if os.geteuid() != 0:
+        raise LabError("the lab needs root")
+    with exclusive(paths):
+        if paths.state.exists() and not is_lab(paths.state):
+            raise LabError(f"{paths.state} is not empty and not a lab: nothing is removed")
+        with step("hosts"):
+            Hosts(paths).remove_all()
+        with step("services"):
+            services.remove_all(paths)
+        with step("files"):
+            if paths.state.exists():
+                shutil.rmtree(paths.state)
+    pathlib.Path(f"/run/lock/{paths.namespace}").unlink(missing_ok=True)
+    return 0
+
+
+def is_lab(folder: pathlib.Path) -> bool:
+    """Whether a folder was made by ``up``, or is empty."""
+    return (folder / "lab.json").exists() or not any(folder.iterdir())
+
+
+def status(paths: LabPaths, _options: argparse.Namespace) -> int:
+    """Print what runs; exit status 1 if something that should run does not."""
+    if not paths.lab_file.exists():
+        print(f"no lab in {paths.state}")
+        return 1
+    hosts = Hosts(paths)
+    lines = {
+        "network": "up" if namespace.exists(paths) else "missing",
+        "resolver": "up" if alive(paths.processes / "dnsmasq.json") else "missing",
+        "metadata": "up" if alive(paths.processes / "metadata.json") else "missing",
+        "resource manager": "missing",
+        "nfs server": "up" if container.running(paths) else "off",
+    }
+    if alive(paths.processes / "arm.json") and paths.arm_file.exists():
+        lines["resource manager"] = json.loads(paths.arm_file.read_text())["url"]
+    for name in hosts.names():
+        lines[name] = f"{hosts.state(name)}, {address_of(name)}"
+    for name, value in lines.items():
+        print(f"{name:17} {value}")
+    return 1 if "missing" in lines.values() else 0
+
+
+def open_ssh(paths: LabPaths, options: argparse.Namespace) -> int:
+    """Become ssh(1)."""
+    require(paths)
+    names = Hosts(paths).names()
+    if options.host not in names:
+        raise LabError(f"there is no host {options.host!r} in this lab; it has: {', '.join(names)}")
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    argv = ssh.ssh_argv(paths, address_of(options.host), command)
+    sys.stdout.flush()
+    os.execvp(argv[0], argv)
+
+
+def host(paths: LabPaths, options: argparse.Namespace) -> int:
+    """One operation on some hosts at once."""
+    require(paths)
+    hosts = Hosts(paths)
+    with step(f"{options.action} {' '.join(options.hosts)}"):
+        hosts.each(options.hosts, getattr(hosts, options.action))
+    return 0
+
+
+def nfs(paths: LabPaths, options: argparse.Namespace) -> int:
+    """Stop or start the NFS server."""
+    require(paths)
+    with step(f"nfs {options.action}"):
+        if options.action == "stop":
+            container.stop(paths)
+        else:
+            services.start_nfs(paths)
+    return 0
+
+
+def env(paths: LabPaths, _options: argparse.Namespace) -> int:
+    """Print the environment for eval in a shell."""
+    require(paths)
+    for key, value in json.loads((paths.state / "env.json").read_text()).items():
+        print(f"export {key}={shlex.quote(value)}")
+    return 0
+
+
+def requests(paths: LabPaths, options: argparse.Namespace) -> int:
+    """Print, or forget, the request log of the Resource Manager, one JSON object a line."""
+    require(paths)
+    client = LabClient.from_state_dir(paths.state)
+    if options.clear:
+        client.clear_requests()
+        return 0
+    for entry in client.requests():
+        print(json.dumps(entry))
+    return 0
+
+
+def require(paths: LabPaths) -> None:
+    """Refuse to work on a lab that is not there."""
+    if not paths.lab_file.exists():
+        raise LabError(f"no lab in {paths.state}: start one with `python -m lab up`")
+
+
+def host_count(text: str) -> int:
+    """A number of hosts that fits the subnet."""
+    count = int(text)
+    if not 1 <= count <= MOST_HOSTS:
+        raise argparse.ArgumentTypeError(f"a lab has 1 to {MOST_HOSTS} hosts")
+    return count
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS,
+                       help="folder with all state of the lab (default: .lab in the repository)")
+    top = argparse.ArgumentParser(prog="python -m lab", parents=[where],
+                                  description="A small Azure with an NFS server and Linux hosts on this machine.")
+    commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    def command(name: str, function: collections.abc.Callable, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text, parents=[where])
+        made.set_defaults(function=function)
+        return made
+
+    made = command("up", up, "start whatever of the lab does not run; also repairs")
+    made.add_argument("--hosts", type=host_count, metavar="N", help="number of hosts (default: 3)")
+    made.add_argument("--profile", choices=sorted(PROFILES), help="latencies of the Resource Manager (default: fast)")
+    command("down", down, "remove every process, container, mount and file of the lab")
+    command("status", status, "what runs")
+    made = command("ssh", open_ssh, "log in to a host, or run a command there")
+    made.add_argument("host", help="for example worker-1")
+    made.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    made = command("host", host, "operate hosts: " + "; ".join(f"{key}: {text}" for key, text in HOST_ACTIONS.items()))
+    made.add_argument("action", choices=HOST_ACTIONS)
+    made.add_argument("hosts", nargs="+", metavar="HOST")
+    made = command("nfs", nfs, "stop or start the NFS server")
+    made.add_argument("action", choices=("start", "stop"))
+    command("env", env, "print the environment that points Ansible and Azure clients at the lab")
+    made = command("requests", requests, "print the request log of the Resource Manager")
+    made.add_argument("--clear", action="store_true", help="forget the log instead")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; an expected failure is one line on standard error and exit status 1."""
+    options = parser().parse_args(argv)
+    paths = LabPaths.of(getattr(options, "state_dir", DEFAULT_STATE_DIR))
+    try:
+        return options.function(paths, options)
+    except (LabError, ArmError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
