@@ -5,26 +5,40 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import json
-
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from lab.arm.seed import seed
 from lab.arm.server import running
 
-MODULES = "ansible_collections.azlin.storage.plugins.modules"
-GROUP = "azlin-lab"
-WRITES = ("PUT", "PATCH", "POST", "DELETE")
+
+class Disk:
+    """A data plane that serves nothing and remembers how full its shares are said to be."""
+
+    def __init__(self):
+        self.used = {}
+
+    def apply(self, state):
+        """Nothing is served."""
+
+    def usage_bytes(self, account, share):
+        """What a test put there."""
+        return self.used.get((account, share), 0)
+
+    def purge(self, account, share):
+        """The data goes."""
+        self.used.pop((account, share), None)
 
 
 @pytest.fixture(scope="session")
-def server():
+def disk():
+    """The data plane of the server."""
+    return Disk()
+
+
+@pytest.fixture(scope="session")
+def server(disk):
     """One Resource Manager for all tests."""
-    with running(profile="fast") as client:
+    with running(profile="fast", data_plane=disk) as client:
         yield client
 
 
@@ -32,71 +46,9 @@ def server():
 def arm(server, monkeypatch):
     """The Resource Manager with nothing in it but the seed, and an environment that signs in to it."""
     server.reset()
+    server.taken_names()
     seed(server, [("worker-1", "10.30.1.11"), ("worker-2", "10.30.1.12")])
     for name, value in server.env().items():
         monkeypatch.setenv(name, value)
     server.clear_requests()
     return server
-
-
-@pytest.fixture
-def run(arm):
-    """Call a module: ``run("azlin_storage_info", name=...)`` returns its result, also that of a failure."""
-    return run_module
-
-
-def run_module(module_name, /, *, check=False, **options):
-    """Run a module's own main() and return what it printed."""
-    module = importlib.import_module(f"{MODULES}.{module_name}")
-    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
-    output = io.StringIO()
-    with patch_module_args(arguments), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-        module.main()
-    return json.loads(output.getvalue())
-
-
-def endpoint_network(**extra):
-    """The network option for a private endpoint in the lab's network."""
-    return {"virtual_network": "lab-vnet", "subnet": ["endpoints"], **extra}
-
-
-def service_network(**extra):
-    """The network option for the lab's hosts over a service endpoint."""
-    return {"mode": "service_endpoint", "virtual_network": "lab-vnet", "subnet": ["hosts"], **extra}
-
-
-def storage(name="teamhomes01", **extra):
-    """The options of a storage behind a private endpoint."""
-    return {"name": name, "resource_group": GROUP, "size": "500GiB", "network": endpoint_network(), **extra}
-
-
-def writes(arm):
-    """What the log says was sent to change something; signing in is not."""
-    return [
-        (entry["method"], entry["path"])
-        for entry in arm.requests()
-        if entry["method"] in WRITES and not entry["path"].endswith("/token")
-    ]
-
-
-def polls(arm):
-    """The requests that asked after a long-running operation."""
-    return [entry["path"] for entry in arm.requests() if "operation" in entry["path"].lower()]
-
-
-def vm_id(arm, name="worker-1"):
-    """The resource id of a host."""
-    return (
-        f"/subscriptions/{arm.subscription_id}/resourceGroups/{GROUP}"
-        f"/providers/Microsoft.Compute/virtualMachines/{name}"
-    )
-
-
-def network_id(arm, rest):
-    """The resource id of something of Microsoft.Network in the lab's group."""
-    return f"/subscriptions/{arm.subscription_id}/resourceGroups/{GROUP}/providers/Microsoft.Network/{rest}"
-
-
-def storage_id(arm, rest):
-    """The resource id of something of Microsoft.Storage in the lab's group."""
-    return f"/subscriptions/{arm.subscription_id}/resourceGroups/{GROUP}/providers/Microsoft.Storage/{rest}"

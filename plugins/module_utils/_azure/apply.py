@@ -54,6 +54,8 @@ def apply(azure, plan, deadline):
             for step in [one for one in waiting if planned.intersection(one.needs) <= done]:
                 waiting.remove(step)
                 running[pool.submit(perform, azure, step, deadline)] = step
+            if not running:
+                raise AzlinError("internal_error", f"Steps wait for each other: {[step.key for step in waiting]}")
             finished, _unfinished = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()

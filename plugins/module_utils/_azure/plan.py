@@ -180,10 +180,15 @@ def _account(wanted, present, location):
             before=before,
             after=after,
             body=_account_patch(present.account, after),
-            # Closed to the public only when the private way in is complete; opened to subnets that are ready.
-            needs=("zone_group", *_subnet_keys(wanted)),
+            needs=_access_needs(wanted),
         )
     ]
+
+
+def _access_needs(wanted):
+    """Closed to the public only when the private way in is complete; opened to subnets that are ready."""
+    is_private = wanted.network is not None and wanted.network.mode == "private_endpoint"
+    return ("endpoint", "zone_group") if is_private else _subnet_keys(wanted)
 
 
 def _subnet_keys(wanted):
@@ -215,8 +220,14 @@ def _wanted_account_view(wanted, view):
     if wanted.network is not None:
         after["default_action"] = "Deny"
         after.update(_access(wanted.network, view["subnets"]))
-    after["tags"] = {**view["tags"], **(wanted.tags or {}), **OWN_TAGS}
+    after["tags"] = merged_tags(view["tags"], {**(wanted.tags or {}), **OWN_TAGS})
     return after
+
+
+def merged_tags(tags, added):
+    """Tags with others added; a name that is there in another case keeps its spelling, as in Azure."""
+    spelled = {key.lower(): key for key in tags}
+    return {**tags, **{spelled.get(key.lower(), key): value for key, value in added.items()}}
 
 
 def _access(network, present_subnets):

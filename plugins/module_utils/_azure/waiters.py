@@ -70,6 +70,7 @@ def verify(content, resource_id, doing, default):
 
     The SDK reports success when the last poll is HTTP 200 with a body of status "Failed" (azure-cli issue 32434).
     """
+    content = content or {}
     error = errors.error_in(content)
     state = wire.properties(content).get("provisioningState") or content.get("status")
     if error:
