@@ -57,9 +57,10 @@ def _protocol(transports: dict[tuple[str, int], typing.Any]) -> type[H11Protocol
 
         def shutdown(self) -> None:
             """Do not wait for the TLS farewell of idle clients: it takes up to 30 s."""
-            super().shutdown()
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.abort()
+            else:
+                super().shutdown()
 
     return Remembering
 
