@@ -367,8 +367,8 @@ storage:
         source:
           description: Where the prices come from.
           type: str
-        items:
-          description: The parts of the sum.
+        parts:
+          description: What the sum is made of.
           type: list
           elements: dict
     attached_vms:

@@ -178,8 +178,8 @@ storages:
         source:
           description: Where the prices come from.
           type: str
-        items:
-          description: The parts of the sum.
+        parts:
+          description: What the sum is made of.
           type: list
           elements: dict
     attached_vms:

@@ -14,21 +14,21 @@ HOURS_PER_MONTH = 730
 
 
 def estimate(billing_model, redundancy, location, size_gib, private_endpoints):
-    """Return ``{monthly, currency, source, items}`` of a share of ``size_gib`` GiB and its private endpoints.
+    """Return ``{monthly, currency, source, parts}`` of a share of ``size_gib`` GiB and its private endpoints.
 
     Provisioned GiB are billed, used or not; snapshots, soft-deleted data and traffic through endpoints are not part
     of the estimate. Source: Azure docs, understanding-billing.
     """
-    items = [_item("provisioned storage", "GiB", size_gib, _storage_price(billing_model, redundancy, location))]
+    parts = [_item("provisioned storage", "GiB", size_gib, _storage_price(billing_model, redundancy, location))]
     if private_endpoints:
         hours = private_endpoints * HOURS_PER_MONTH
-        items.append(_item("private endpoints", "hours", hours, prices.PRIVATE_ENDPOINT_HOUR))
-    parts = [item["monthly"] for item in items]
+        parts.append(_item("private endpoints", "hours", hours, prices.PRIVATE_ENDPOINT_HOUR))
+    monthly = [part["monthly"] for part in parts]
     return {
-        "monthly": None if None in parts else round(sum(parts), 2),
+        "monthly": None if None in monthly else round(sum(monthly), 2),
         "currency": prices.CURRENCY,
         "source": f"built-in table {prices.DATE}",
-        "items": items,
+        "parts": parts,
     }
 
 
