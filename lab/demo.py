@@ -67,6 +67,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            check=False,
         )
         with (self.work_dir / "demo.log").open("a") as log:
             log.write(f"$ {' '.join(map(str, argv))}\n{done.stdout}\n")

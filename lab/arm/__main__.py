@@ -19,7 +19,7 @@ from lab.dataplane import DataPlane, NoDataPlane
 
 def load_data_plane(name: str, state_dir: pathlib.Path) -> DataPlane:
     """Make the data plane named ``module:factory``; a factory with a parameter gets the state directory."""
-    module, _, factory = name.partition(":")
+    module, _colon, factory = name.partition(":")
     make = getattr(importlib.import_module(module), factory)
     return make(state_dir) if inspect.signature(make).parameters else make()
 

@@ -119,7 +119,7 @@ def check_token(header: str | None, base_url: str, identity: Identity) -> None:
         raise _refuse(
             "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", base_url, identity
         )
-    scheme, _, token = header.partition(" ")
+    scheme, _blank, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise _refuse(
             "AuthenticationFailedInvalidHeader",
@@ -171,7 +171,7 @@ def _sign(claims: dict, identity: Identity) -> str:
 
 
 def _verify(token: str, identity: Identity) -> dict | None:
-    text, _, signature = token.rpartition(".")
+    text, _dot, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(text, identity).encode()):
         return None
     payload = text.split(".")[1]

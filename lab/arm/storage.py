@@ -66,7 +66,7 @@ def list_skus(call: Call) -> Answer:
         {
             "resourceType": "storageAccounts",
             "name": sku,
-            "tier": sku.split("_")[0],
+            "tier": sku.partition("_")[0],
             "kind": kind,
             "locations": [location],
             "capabilities": [],
@@ -84,7 +84,7 @@ def list_skus(call: Call) -> Answer:
 def list_accounts(call: Call) -> Answer:
     """The accounts of a group or the subscription."""
     accounts = call.store.in_scope(ACCOUNTS, call.target.group)
-    return call.page([shown(call.store, account) for account in accounts])
+    return call.page(accounts, lambda account: shown(call.store, account))
 
 
 @route("GET", ACCOUNTS)

@@ -45,7 +45,7 @@ class LineSocket:
         deadline = time.monotonic() + self.timeout
         while True:
             while b"\n" in self.pending:
-                line, _, self.pending = self.pending.partition(b"\n")
+                line, _newline, self.pending = self.pending.partition(b"\n")
                 with contextlib.suppress(ValueError):
                     message = json.loads(line)
                     if isinstance(message, dict) and wanted(message):

@@ -92,7 +92,7 @@ def query(name: str) -> set[str] | None:
         return None
     found = set()
     position = len(question)
-    for _ in range(answers):
+    for _answer in range(answers):
         # dnsmasq always writes the name as a two-byte pointer to the question.
         kind, _class, _ttl, size = struct.unpack(">HHIH", reply[position + 2:position + 12])
         position += 12

@@ -147,7 +147,7 @@ class Azure:
         return self.dns.private_zones.begin_create_or_update(GROUP, name, {"location": "global"}).result()
 
     def link(self, zone=ZONE, vnet="net", name="link"):
-        vnet_id = self.subnet_id("", vnet).split("/subnets/")[0]
+        vnet_id = self.subnet_id("", vnet).partition("/subnets/")[0]
         body = {"location": "global", "properties": {"virtualNetwork": {"id": vnet_id}, "registrationEnabled": False}}
         return self.dns.virtual_network_links.begin_create_or_update(GROUP, zone, name, body).result()
 

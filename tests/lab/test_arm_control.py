@@ -34,7 +34,7 @@ def test_log_has_method_path_query_status_and_body(azure, arm):
 def test_fault_answers_so_many_times(azure, arm):
     fault = {"method": "GET", "path": "storageAccounts/homes$", "status": 409, "code": "Busy", "times": 2}
     arm.faults({**fault, "message": "come back", "headers": {"Retry-After": "7"}})
-    answers = [azure.wire.get(azure.account_id()) for _ in range(3)]
+    answers = [azure.wire.get(azure.account_id()) for _attempt in range(3)]
     assert [answer.status_code for answer in answers] == [409, 409, 404]
     assert answers[0].json() == {"error": {"code": "Busy", "message": "come back"}}
     assert answers[0].headers["retry-after"] == "7"
@@ -42,7 +42,7 @@ def test_fault_answers_so_many_times(azure, arm):
 
 def test_fault_for_ever_until_cleared(azure, arm):
     arm.faults({"path": "resourceGroups", "status": 503, "body": "gone", "times": 0})
-    assert [azure.wire.get(azure.group_id).status_code for _ in range(4)] == [503] * 4
+    assert [azure.wire.get(azure.group_id).status_code for _attempt in range(4)] == [503] * 4
     arm.clear_faults()
     assert azure.wire.get(azure.group_id).status_code == 200
 

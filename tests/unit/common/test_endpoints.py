@@ -14,7 +14,7 @@ SOURCE = "teamhomes01.file.core.windows.net:/teamhomes01/home"
 
 def test_a_source_survives_being_parsed():
     endpoint = parse_endpoint(SOURCE)
-    assert (endpoint.host, endpoint.account, endpoint.share) == (SOURCE.split(":")[0], "teamhomes01", "home")
+    assert (endpoint.host, endpoint.account, endpoint.share) == (SOURCE.partition(":")[0], "teamhomes01", "home")
     assert endpoint.source == SOURCE
 
 

@@ -53,7 +53,7 @@ def test_a_result_is_passed_through():
 
 def test_an_undocumented_code_is_a_defect():
     with pytest.raises(ValueError, match="no_such_code"):
-        AzlinError("no_such_code", "text")
+        raise AzlinError("no_such_code", "text")
 
 
 def test_every_code_is_explained_in_a_sentence():

@@ -277,5 +277,3 @@ def test_a_journal_of_a_newer_version_is_left_alone(world):
     with open(path, "w", encoding="utf-8") as stream:
         json.dump({"version": 99}, stream)
     assert error_of(world.apply).error_code == "journal_conflict"
-
-
