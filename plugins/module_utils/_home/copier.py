@@ -27,6 +27,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import 
 WORKERS = 16
 _CHUNK = 1 << 20
 _PAGE = 4096
+# How many paths a report names.
+_EXAMPLES = 5
 _ZEROS = bytes(_PAGE)
 # Azure Files keeps times in units of 100 ns (that of NTFS).
 _TIME_UNIT_NS = 100
@@ -38,11 +40,15 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass
 class Report:
-    """What one pass did. ``unstable`` are files that changed or vanished while they were copied."""
+    """What one pass did. ``unstable`` are files that changed or vanished while they were copied.
+
+    ``changed`` names some of what was different, ``changes`` counts all of it.
+    """
 
     files: int = 0
     bytes: int = 0
     changes: int = 0
+    changed: list = field(default_factory=list)
     unstable: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
 
@@ -175,7 +181,7 @@ class Copier:
         if self._remove:
             for name in self._names(directory.target, directory) - names:
                 trees.remove_below(directory.target, name, self._device)
-                self._changed()
+                self._changed(directory.below(name))
         with self._lock:
             directory.users += len(names)
         for name in names:
@@ -191,7 +197,7 @@ class Copier:
         try:
             try:
                 os.mkdir(name, 0o700, dir_fd=directory.target)
-                self._changed()
+                self._changed(directory.below(name))
             except FileExistsError:
                 pass
             target = trees.open_directory(name, directory.target)
@@ -212,7 +218,7 @@ class Copier:
                 if directory.users:
                     return
             if _set_attributes(directory.target, directory.status):
-                self._changed()
+                self._changed(directory.path or ".")
             with self._lock:
                 self._open.discard(directory)
             os.close(directory.source)
@@ -254,12 +260,13 @@ class Copier:
             present = None
         if present is None:
             os.symlink(text, name, dir_fd=directory.target)
-        elif (present.st_uid, present.st_gid) == (status.st_uid, status.st_gid) and _same_time(present, status):
+        elif (present.st_uid, present.st_gid) == (status.st_uid, status.st_gid):
+            # Not every server keeps the time of a link (NFS-Ganesha does not), so it cannot tell whether one changed.
             return
         os.chown(name, status.st_uid, status.st_gid, dir_fd=directory.target, follow_symlinks=False)
         times = (status.st_atime_ns, status.st_mtime_ns)
         os.utime(name, ns=times, dir_fd=directory.target, follow_symlinks=False)
-        self._changed()
+        self._changed(directory.below(name))
 
     def _regular(self, directory, name, status, present):
         if status.st_nlink > 1:
@@ -275,7 +282,7 @@ class Copier:
             os.unlink(name, dir_fd=directory.target)
             present = None
         if present is not None and present.st_size == status.st_size and _same_time(present, status):
-            self._repair_attributes(directory.target, name, status, present)
+            self._repair_attributes(directory, name, status, present)
             return
         if present is not None:
             os.unlink(name, dir_fd=directory.target)
@@ -287,14 +294,14 @@ class Copier:
             origin = (status.st_dev, status.st_ino)
             return self._claims.setdefault((present.st_dev, present.st_ino), origin) != origin
 
-    def _repair_attributes(self, handle, name, status, present):
+    def _repair_attributes(self, directory, name, status, present):
         if _owner_and_mode(status) != _owner_and_mode(present):
-            target = os.open(name, _READ, dir_fd=handle)
+            target = os.open(name, _READ, dir_fd=directory.target)
             try:
                 _set_attributes(target, status)
             finally:
                 os.close(target)
-            self._changed()
+            self._changed(directory.below(name))
 
     def _content(self, directory, name):
         source = os.open(name, _READ, dir_fd=directory.source)
@@ -313,7 +320,7 @@ class Copier:
                 os.close(target)
         finally:
             os.close(source)
-        self._changed()
+        self._changed(directory.below(name))
 
     def _link_all(self, root):
         for first, path, name, status in self._later:
@@ -337,14 +344,16 @@ class Copier:
                 os.unlink(name, dir_fd=target)
             os.link(first_name, name, src_dir_fd=origin, dst_dir_fd=target, follow_symlinks=False)
             _set_attributes(target, status)
-            self._changed()
+            self._changed(f"{path}/{name}")
         finally:
             os.close(origin)
             os.close(target)
 
-    def _changed(self):
+    def _changed(self, path):
         with self._lock:
             self._report.changes += 1
+            if len(self._report.changed) < _EXAMPLES:
+                self._report.changed.append(path)
 
     def _unstable(self, path):
         with self._lock:
@@ -361,7 +370,7 @@ def copy_until_same(source, target, passes=6, **options):
         if not report.changes and not report.unstable:
             return first
         report = Copier(source, target, **options).run()
-    names = ", ".join(report.unstable[:5]) or "see the processes that use it"
+    names = ", ".join((report.unstable + report.changed)[:_EXAMPLES])
     raise AzlinError(
         "copy_failed",
         f"{source} keeps changing while it is copied ({names}).",
