@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import properties
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
 
 _FIELDS = {
     "account": "account",
@@ -28,7 +29,22 @@ def forecast(wanted, present, plan):
             field = _FIELDS[step.key]
             changed = None if step.action == "delete" else _merged(getattr(present, field), step, wanted)
             present = replace(present, **{field: changed})
+        if step.key == "endpoint" and step.action == "delete":
+            present = replace(present, account=_disconnected(present.account, step.id))
     return present
+
+
+def _disconnected(account, endpoint_id):
+    """The account without its connection to an endpoint."""
+    if account is None:
+        return None
+    about = properties(account)
+    kept = [
+        connection
+        for connection in about.get("privateEndpointConnections") or []
+        if not same_id(dig(connection, "properties", "privateEndpoint", "id"), endpoint_id)
+    ]
+    return {**account, "properties": {**about, "privateEndpointConnections": kept}}
 
 
 def _merged(resource, step, wanted):

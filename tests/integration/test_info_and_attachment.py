@@ -1,0 +1,194 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listing storages and recording attachments."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.support import GROUP, STORAGE_API, run_module, storage, storage_id, vm_id, writes
+
+INFO = "azlin_storage_info"
+ATTACHMENT = "azlin_attachment"
+STORAGE = "azlin_nfs_storage"
+
+
+def record(name="worker-1", **extra):
+    return {
+        "vm_name": name,
+        "vm_resource_group": GROUP,
+        "storage_name": "teamhomes01",
+        "user": "azureuser",
+        "mount_point": "/home/azureuser",
+        **extra,
+    }
+
+
+def tags(arm, name="worker-1"):
+    return arm.request("GET", f"{vm_id(arm, name)}/providers/Microsoft.Resources/tags/default")["properties"]["tags"]
+
+
+def test_info_is_what_the_storage_module_returned(arm):
+    made = run_module(STORAGE, **storage())["storage"]
+    arm.clear_requests()
+
+    assert run_module(INFO, name="teamhomes01", resource_group=GROUP)["storages"] == [made]
+    assert run_module(INFO, name="teamhomes01")["storages"] == [made]
+    assert run_module(INFO, resource_group=GROUP)["storages"] == [made]
+    assert run_module(INFO)["storages"] == [made]
+    assert writes(arm) == []
+
+
+def test_info_shows_real_use(arm, disk):
+    run_module(STORAGE, **storage())
+    disk.used["teamhomes01", "home"] = 50 * 1024**3
+
+    found = run_module(INFO, name="teamhomes01")["storages"][0]
+
+    assert found["used_bytes"] == 50 * 1024**3
+    assert found["utilization_percent"] == 10.0
+
+
+def test_info_lists_every_share_and_only_ours(arm):
+    run_module(STORAGE, **storage())
+    run_module(STORAGE, **storage(share="projects"))
+    run_module(STORAGE, **storage(name="teamhomes02"))
+    body = {"location": "westus2", "kind": "FileStorage", "sku": {"name": "Premium_LRS"}, "properties": {}}
+    arm.request("PUT", storage_id(arm, "storageAccounts/foreign"), body, STORAGE_API)
+
+    listed = run_module(INFO)["storages"]
+
+    assert [(one["name"], one["share"]) for one in listed] == [
+        ("teamhomes01", "home"),
+        ("teamhomes01", "projects"),
+        ("teamhomes02", "home"),
+    ]
+    assert [one["share"] for one in run_module(INFO, share="projects")["storages"]] == ["projects"]
+    assert run_module(INFO, name="foreign")["storages"] == []
+
+
+def test_info_reads_all_pages(arm):
+    for number in range(1, 4):
+        run_module(STORAGE, **storage(name=f"teamhomes0{number}"))
+    arm.profile("fast", page_size=1)
+    try:
+        listed = run_module(INFO)["storages"]
+    finally:
+        arm.profile("fast")
+    assert len(listed) == 3
+
+
+def test_unknown_name_is_an_empty_list_and_unknown_group_an_error(arm):
+    assert run_module(INFO, name="teamhomes09")["storages"] == []
+    assert run_module(INFO, name="teamhomes09", resource_group=GROUP)["storages"] == []
+    assert run_module(INFO, name="teamhomes09", resource_group="nowhere")["error_code"] == "not_found"
+    assert run_module(INFO, resource_group="nowhere")["error_code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["storageAccounts$", "shares/home$", "fileServices/default$", "/resources$"])
+def test_failed_query_is_an_error(arm, path):
+    run_module(STORAGE, **storage())
+    arm.faults({"method": "GET", "path": path, "status": 403, "code": "AuthorizationFailed", "message": "No."})
+    result = run_module(INFO)
+    assert result["failed"] and result["error_code"] == "authorization_failed"
+
+
+def test_attachments_are_listed(arm):
+    run_module(STORAGE, **storage())
+    run_module(ATTACHMENT, **record("worker-2"))
+    run_module(ATTACHMENT, **record("worker-1", user="ops", mount_point="/home/ops"))
+    run_module(ATTACHMENT, **record("worker-1"))
+
+    listed = run_module(INFO, name="teamhomes01")["storages"][0]["attached_vms"]
+
+    assert [(one["name"], one["user"], one["mount_point"]) for one in listed] == [
+        ("worker-1", "azureuser", "/home/azureuser"),
+        ("worker-1", "ops", "/home/ops"),
+        ("worker-2", "azureuser", "/home/azureuser"),
+    ]
+    assert listed[0]["id"] == vm_id(arm) and listed[0]["resource_group"] == GROUP
+
+
+def test_record_is_merged_into_other_tags(arm):
+    scope = f"{vm_id(arm)}/providers/Microsoft.Resources/tags/default"
+    arm.request("PATCH", scope, {"operation": "Merge", "properties": {"tags": {"owner": "ops"}}})
+
+    result = run_module(ATTACHMENT, **record())
+
+    assert result["changed"]
+    assert tags(arm) == {"owner": "ops", "azlin-home-azureuser": "teamhomes01/home:/home/azureuser"}
+    assert result["attachment"]["vm_id"] == vm_id(arm)
+    assert result["diff"]["before"] == {}
+
+    assert run_module(ATTACHMENT, **record(state="absent"))["changed"]
+    assert tags(arm) == {"owner": "ops"}
+
+
+def test_second_record_changes_nothing(arm):
+    run_module(ATTACHMENT, **record())
+    arm.clear_requests()
+    by_id = {"vm_id": vm_id(arm).upper().replace("/SUBSCRIPTIONS", "/subscriptions")}
+    options = {key: value for key, value in record(**by_id).items() if not key.startswith("vm_") or key == "vm_id"}
+
+    assert run_module(ATTACHMENT, **options)["changed"] is False
+    assert writes(arm) == []
+
+
+def test_removing_what_is_not_there(arm):
+    arm.clear_requests()
+    result = run_module(ATTACHMENT, **record(state="absent"))
+    assert (result["changed"], result["attachment"]) == (False, None)
+    assert writes(arm) == []
+
+
+def test_record_of_another_storage_is_neither_overwritten_nor_removed(arm):
+    run_module(ATTACHMENT, **record())
+    refused = run_module(ATTACHMENT, **record(storage_name="teamhomes02"))
+    kept = run_module(ATTACHMENT, **record(state="absent", storage_name="teamhomes02"))
+
+    assert refused["error_code"] == "in_use" and "teamhomes01/home" in refused["msg"]
+    assert kept["changed"] is False
+    assert tags(arm)["azlin-home-azureuser"].startswith("teamhomes01/")
+    assert run_module(ATTACHMENT, state="absent", vm_id=vm_id(arm), user="azureuser")["changed"]
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_record_in_check_mode(arm, state):
+    if state == "absent":
+        run_module(ATTACHMENT, **record())
+    arm.clear_requests()
+
+    forecast = run_module(ATTACHMENT, check=True, **record(state=state))
+    sent = writes(arm)
+    real = run_module(ATTACHMENT, **record(state=state))
+
+    assert sent == []
+    for key in ("changed", "diff", "attachment"):
+        assert forecast[key] == real[key]
+
+
+def test_unknown_virtual_machine(arm):
+    result = run_module(ATTACHMENT, **record("worker-9"))
+    assert result["error_code"] == "not_found" and "worker-9" in result["msg"]
+
+
+BAD = {
+    "user": {"user": "Root!"},
+    "mount point": {"mount_point": "home"},
+    "storage": {"storage_name": "Team"},
+    "share": {"share": "-"},
+    "vm": {"vm_name": "a/b"},
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_records_never_reach_the_network(arm, case):
+    assert run_module(ATTACHMENT, **record(**BAD[case]))["error_code"] == "invalid_argument"
+    assert arm.requests() == []
+
+
+def test_id_of_something_else(arm):
+    options = {key: value for key, value in record().items() if not key.startswith("vm_")}
+    wrong = storage_id(arm, "storageAccounts/teamhomes01")
+    assert run_module(ATTACHMENT, **options, vm_id=wrong)["error_code"] == "invalid_argument"

@@ -1,0 +1,104 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check mode and diff mode: nothing is written, and what is said is what happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.support import (
+    GROUP,
+    STORAGE_API,
+    endpoint_network,
+    run_module,
+    service_network,
+    storage,
+    storage_id,
+    writes,
+)
+
+MODULE = "azlin_nfs_storage"
+
+SITUATIONS = {
+    "new storage": (None, storage()),
+    "new storage over a service endpoint": (None, storage(network=service_network())),
+    "new network": (
+        None,
+        storage(network={"virtual_network": "new-vnet", "subnet": ["homes"], "create": True}),
+    ),
+    "nothing to do": (storage(), storage()),
+    "growth and squash": (storage(), storage(size="1TB", root_squash="RootSquash")),
+    "settings": (storage(), storage(soft_delete_days=0, encryption_in_transit="required", tags={"team": "blue"})),
+    "other network mode": (storage(), storage(network=service_network())),
+    "other network mode back": (storage(network=service_network()), storage()),
+    "deletion": (
+        storage(),
+        {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01"},
+    ),
+    "deletion of nothing": (
+        None,
+        {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01"},
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_forecast_is_what_happens(arm, situation):
+    before, options = SITUATIONS[situation]
+    if before:
+        run_module(MODULE, **before)
+    arm.clear_requests()
+
+    forecast = run_module(MODULE, check=True, **options)
+    sent = writes(arm)
+    real = run_module(MODULE, **options)
+
+    assert sent == []
+    for key in ("changed", "plan", "diff"):
+        assert forecast[key] == real[key]
+    assert_agree(forecast["storage"], real["storage"])
+
+
+def assert_agree(forecast, real):
+    """What a forecast knows is true; what it cannot know is null."""
+    if isinstance(forecast, dict) and isinstance(real, dict):
+        assert forecast.keys() == real.keys()
+        for key, value in forecast.items():
+            assert_agree(value, real[key])
+    elif isinstance(forecast, list) and isinstance(real, list):
+        assert len(forecast) == len(real)
+        for index, one in enumerate(forecast):
+            assert_agree(one, real[index])
+    else:
+        assert forecast is None or forecast == real
+
+
+def test_forecast_of_drift(arm):
+    run_module(MODULE, **storage())
+    account = storage_id(arm, "storageAccounts/teamhomes01")
+    arm.request("PATCH", account, {"properties": {"publicNetworkAccess": "Enabled"}}, STORAGE_API)
+    arm.clear_requests()
+
+    result = run_module(MODULE, check=True, **storage())
+
+    assert result["diff"] == {
+        "before": {"storage account teamhomes01": {"public_network_access": "Enabled"}},
+        "after": {"storage account teamhomes01": {"public_network_access": "Disabled"}},
+    }
+    assert writes(arm) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error_code"),
+    [
+        (storage(location="atlantis"), "invalid_argument"),
+        (storage(network=endpoint_network(subnet=["nowhere"])), "not_found"),
+    ],
+)
+def test_refusals_are_the_same_in_check_mode(arm, options, error_code):
+    checked = run_module(MODULE, check=True, **options)
+    real = run_module(MODULE, **options)
+
+    assert checked["error_code"] == real["error_code"] == error_code
+    assert checked["msg"] == real["msg"]

@@ -1,0 +1,185 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deleting a storage: guards, what goes and what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.arm.client import LabError
+from tests.integration.support import (
+    DNS_API,
+    GROUP,
+    NETWORK_API,
+    STORAGE_API,
+    network_id,
+    run_module,
+    service_network,
+    storage,
+    storage_id,
+    writes,
+)
+
+MODULE = "azlin_nfs_storage"
+ACCOUNT = "storageAccounts/teamhomes01"
+ZONE = "privateDnsZones/privatelink.file.core.lab.test"
+
+
+def deletion(**extra):
+    return {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01", **extra}
+
+
+def exists(arm, path, api):
+    try:
+        arm.request("GET", path, api_version=api)
+    except LabError as error:
+        assert " 404 " in str(error)
+        return False
+    return True
+
+
+def attach(state="present", **extra):
+    return run_module(
+        "azlin_attachment",
+        state=state,
+        vm_name="worker-1",
+        vm_resource_group=GROUP,
+        storage_name="teamhomes01",
+        user="azureuser",
+        mount_point="/home/azureuser",
+        **extra,
+    )
+
+
+def test_deletion(arm):
+    run_module(MODULE, **storage())
+    result = run_module(MODULE, **deletion())
+
+    assert result["changed"] and result["storage"] is None
+    assert [(step["action"], step["resource"]) for step in result["plan"]] == [
+        ("delete", "share home"),
+        ("delete", "DNS zone group of teamhomes01-pe"),
+        ("delete", "private endpoint teamhomes01-pe"),
+        ("delete", "storage account teamhomes01"),
+    ]
+    assert "14 days" in result["recovery"] and "7 days" in result["recovery"]
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+    assert not exists(arm, network_id(arm, "privateEndpoints/teamhomes01-pe"), NETWORK_API)
+    assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    assert exists(arm, network_id(arm, ZONE), DNS_API)
+    assert exists(arm, network_id(arm, "virtualNetworks/lab-vnet"), NETWORK_API)
+
+
+def test_second_deletion_finds_nothing(arm):
+    run_module(MODULE, **storage(network=service_network()))
+    run_module(MODULE, **deletion())
+    arm.clear_requests()
+
+    result = run_module(MODULE, **deletion())
+
+    assert (result["changed"], result["plan"], result["recovery"]) == (False, [], None)
+    assert writes(arm) == []
+
+
+@pytest.mark.parametrize("confirm", [None, "", "teamhomes02", "TEAMHOMES01"])
+def test_deletion_has_to_be_confirmed_by_name(arm, confirm):
+    run_module(MODULE, **storage())
+    arm.clear_requests()
+
+    result = run_module(MODULE, **deletion(confirm=confirm, force=True))
+
+    assert result["error_code"] == "confirmation_required"
+    assert arm.requests() == []
+
+
+def test_attached_homes_forbid_deletion(arm):
+    run_module(MODULE, **storage())
+    attach()
+    arm.clear_requests()
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["error_code"] == "in_use"
+    assert "worker-1 (/home/azureuser)" in result["msg"]
+    assert "detach" in result["try"]
+    assert writes(arm) == []
+
+    attach("absent")
+    assert run_module(MODULE, **deletion())["changed"]
+
+
+def test_force_lifts_the_check_for_attached_homes(arm):
+    run_module(MODULE, **storage())
+    attach()
+    assert run_module(MODULE, **deletion(force=True))["changed"]
+
+
+def test_unanswered_question_for_attachments_forbids_deletion(arm):
+    run_module(MODULE, **storage())
+    arm.clear_requests()
+    arm.faults(
+        {"method": "GET", "path": f"{arm.subscription_id}/resources$", "status": 403, "code": "AuthorizationFailed"}
+    )
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["error_code"] == "authorization_failed"
+    assert writes(arm) == []
+
+
+def test_attachments_of_other_storages_do_not_matter(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(name="teamhomes02"))
+    attach()
+    assert run_module(MODULE, **deletion(name="teamhomes02", confirm="teamhomes02"))["changed"]
+
+
+def test_account_with_other_shares_stays(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+
+    result = run_module(MODULE, **deletion())
+
+    assert [step["resource"] for step in result["plan"]] == ["share home"]
+    assert "projects" in result["recovery"]
+    assert exists(arm, storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects"), STORAGE_API)
+    assert run_module(MODULE, **storage(share="projects"))["changed"] is False
+
+
+def test_snapshots_forbid_deletion_and_nothing_breaks(arm):
+    run_module(MODULE, **storage())
+    arm.faults(
+        {"method": "DELETE", "path": "shares/home$", "status": 409, "code": "ShareHasSnapshots", "message": "No."}
+    )
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["error_code"] == "in_use"
+    assert run_module(MODULE, **storage())["changed"] is False
+
+
+def test_failed_deletion_is_resumed(arm):
+    run_module(MODULE, **storage())
+    arm.faults({"method": "DELETE", "path": f"{ACCOUNT}$", "status": 409, "code": "ScopeLocked", "message": "Locked."})
+
+    first = run_module(MODULE, **deletion())
+    second = run_module(MODULE, **deletion())
+
+    assert first["error_code"] == "in_use" and "lock" in first["causes"][0]["cause"]
+    assert [step["resource"] for step in second["plan"]] == ["storage account teamhomes01"]
+
+
+def test_endpoint_left_behind_by_a_deleted_account_goes(arm):
+    run_module(MODULE, **storage())
+    arm.request("DELETE", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+
+    assert run_module(MODULE, **deletion())["changed"]
+    assert not exists(arm, network_id(arm, "privateEndpoints/teamhomes01-pe"), NETWORK_API)
+
+
+def test_share_delete_never_takes_snapshots_along(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **deletion())
+    sent = [one for one in arm.requests() if one["method"] == "DELETE" and one["path"].endswith("shares/home")]
+    assert [one["query"]["$include"] for one in sent] == ["none"]
