@@ -48,11 +48,20 @@ def application(cloud: Cloud, ready: Ready, drop: typing.Callable[[Request], Non
         cloud.operations.resume()
         await cloud.settle()
         ready()
+        flushing = asyncio.get_running_loop().create_task(_flush(cloud))
         yield
+        flushing.cancel()
         await cloud.operations.stop()
-        cloud.store.save()
+        cloud.store.save(at_once=True)
 
     return Starlette(routes=[StarletteRoute("/{path:path}", entry, methods=METHODS)], lifespan=lifespan)
+
+
+async def _flush(cloud: Cloud) -> None:
+    """Write from time to time what saving has put off."""
+    while True:
+        await asyncio.sleep(0.2)
+        cloud.store.flush()
 
 
 class _Exchange:

@@ -115,11 +115,16 @@ class Call:
         query = {"api-version": self.query["api-version"], **query}
         return f"{self.cloud.base_url}{path}?{urllib.parse.urlencode(query)}"
 
-    def page(self, items: list[dict], size: int | None = None) -> Answer:
-        """One page of a list, with nextLink if there is more."""
+    def top(self, name: str = "$top") -> int | None:
+        """The page size that the request asks for, if any."""
+        text = self.query.get(name, "")
+        return int(text) if text.isdigit() and int(text) else None
+
+    def page(self, items: list, show: typing.Callable[[typing.Any], dict], size: int | None = None) -> Answer:
+        """One page of a list, each item as ``show`` makes it, with nextLink if there is more."""
         size = size or self.cloud.page_size
         start = int(self.query.get("$skiptoken", "0"))
-        body: dict = {"value": items[start : start + size]}
+        body: dict = {"value": [show(item) for item in items[start : start + size]]}
         if start + size < len(items):
             kept = {key: value for key, value in self.query.items() if key not in ("api-version", "$skiptoken")}
             path = self.path_of_collection()

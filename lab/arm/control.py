@@ -80,6 +80,7 @@ def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, all faults and all requests."""
     for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
         purge_account(cloud, account)
+    cloud.operations.forget()
     cloud.store.clear()
     cloud.faults.clear()
     cloud.log.clear()

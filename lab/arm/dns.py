@@ -53,7 +53,7 @@ def _check_global(call: Call, type_: str) -> None:
 def list_zones(call: Call) -> Answer:
     """The zones of a group or the subscription."""
     zones = call.store.in_scope(ZONES, call.target.group)
-    return call.page([shown_zone(call.store, zone) for zone in zones], _top(call))
+    return call.page(zones, lambda zone: shown_zone(call.store, zone), call.top())
 
 
 @route("GET", ZONES)
@@ -156,7 +156,7 @@ def shown_zone(store: Store, zone: Record) -> dict:
 @route("GET", LINKS, item=False)
 def list_links(call: Call) -> Answer:
     """The links of a zone."""
-    return call.page([public(link) for link in call.store.children(call.target.root.id, LINKS)], _top(call))
+    return call.page(call.store.children(call.target.root.id, LINKS), public, call.top())
 
 
 @route("GET", LINKS)
@@ -250,8 +250,7 @@ def _records(store: Store, zone_id: str, type_: str) -> list[Record]:
 @route("GET", ALL_RECORDS, item=False)
 def list_records(call: Call) -> Answer:
     """The record sets of a zone, of one type or of all."""
-    records = _records(call.store, call.target.root.id, call.target.type)
-    return call.page([public(record) for record in records], _top(call))
+    return call.page(_records(call.store, call.target.root.id, call.target.type), public, call.top())
 
 
 @route("GET", A_RECORDS)
@@ -310,7 +309,3 @@ def _put_record(store: Store, zone: Record, type_: str, name: str, values: dict)
             "properties": {"fqdn": f"{name}.{zone['name']}.", "isAutoRegistered": False, **values},
         }
     )
-
-
-def _top(call: Call) -> int | None:
-    return int(call.query["$top"]) if call.query.get("$top", "").isdigit() else None

@@ -25,7 +25,7 @@ RECORD_TTL = 10
 @route("GET", ENDPOINTS, item=False)
 def list_endpoints(call: Call) -> Answer:
     """The endpoints of a group or the subscription."""
-    return call.page([shown(call.store, endpoint) for endpoint in call.store.in_scope(ENDPOINTS, call.target.group)])
+    return call.page(call.store.in_scope(ENDPOINTS, call.target.group), lambda endpoint: shown(call.store, endpoint))
 
 
 @route("GET", ENDPOINTS)
@@ -253,7 +253,7 @@ def _account_name(endpoint: Record) -> str:
 @route("GET", GROUPS, item=False)
 def list_groups(call: Call) -> Answer:
     """The zone groups of an endpoint."""
-    return call.page([public(group) for group in call.store.children(call.target.root.id, GROUPS)])
+    return call.page(call.store.children(call.target.root.id, GROUPS), public)
 
 
 @route("GET", GROUPS)

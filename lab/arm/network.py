@@ -71,7 +71,7 @@ def allocate(store: Store, subnet: Record, wanted: str | None = None) -> str:
 @route("GET", VNETS, item=False)
 def list_vnets(call: Call) -> Answer:
     """The networks of a group or the subscription."""
-    return call.page([shown_vnet(call.store, vnet) for vnet in call.store.in_scope(VNETS, call.target.group)])
+    return call.page(call.store.in_scope(VNETS, call.target.group), lambda vnet: shown_vnet(call.store, vnet))
 
 
 @route("GET", VNETS)
@@ -172,7 +172,8 @@ def shown_vnet(store: Store, vnet: Record) -> dict:
 @route("GET", SUBNETS, item=False)
 def list_subnets(call: Call) -> Answer:
     """The subnets of a network."""
-    return call.page([shown_subnet(call.store, subnet) for subnet in call.store.children(call.target.root.id, SUBNETS)])
+    subnets = call.store.children(call.target.root.id, SUBNETS)
+    return call.page(subnets, lambda subnet: shown_subnet(call.store, subnet))
 
 
 @route("GET", SUBNETS)
@@ -356,7 +357,7 @@ def shown_subnet(store: Store, subnet: Record) -> dict:
 @route("GET", INTERFACES, item=False)
 def list_interfaces(call: Call) -> Answer:
     """The interfaces of a group or the subscription."""
-    return call.page([public(entry) for entry in call.store.in_scope(INTERFACES, call.target.group)])
+    return call.page(call.store.in_scope(INTERFACES, call.target.group), public)
 
 
 @route("GET", INTERFACES)

@@ -19,6 +19,8 @@ if typing.TYPE_CHECKING:
 # What an operation does to the state when its time has come; by name, so that it survives a restart.
 Finisher = typing.Callable[["Cloud", str, dict], None]
 FINISHERS: dict[str, Finisher] = {}
+# Finished operations that can still be polled.
+KEPT = 500
 
 
 def finisher(kind: str) -> typing.Callable[[Finisher], Finisher]:
@@ -47,6 +49,7 @@ class Operations:
     ) -> str:
         """Begin an operation on a resource; ``error`` makes it end as Failed. Returns its id."""
         operation_id = str(uuid.uuid4())
+        self._drop_old()
         self._cloud.store.operations[operation_id] = {
             "id": operation_id,
             "kind": kind,
@@ -72,11 +75,22 @@ class Operations:
             if operation["status"] == "InProgress":
                 self._schedule(operation)
 
-    async def stop(self) -> None:
-        """Cancel what is scheduled; it stays in the state as running."""
+    def forget(self) -> None:
+        """Cancel what is scheduled."""
         for task in list(self._tasks):
             task.cancel()
+
+    async def stop(self) -> None:
+        """Cancel what is scheduled and wait for it; it stays in the state as running."""
+        self.forget()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _drop_old(self) -> None:
+        """Nobody polls the oldest of many finished operations any more."""
+        operations = self._cloud.store.operations
+        finished = [name for name, operation in operations.items() if operation["status"] != "InProgress"]
+        for name in finished[:-KEPT]:
+            del operations[name]
 
     def _schedule(self, operation: dict) -> None:
         task = asyncio.get_running_loop().create_task(self._finish_later(operation))

@@ -14,7 +14,7 @@ from lab.arm.errors import ArmError
 from lab.arm.exports import ACCOUNTS, ENDPOINTS
 from lab.arm.operations import FINISHERS, finisher
 from lab.arm.storage import purge_account
-from lab.arm.store import Record, public, timestamp
+from lab.arm.store import PUBLIC, Record, public, timestamp
 
 GROUPS = "Microsoft.Resources/resourceGroups"
 # Types that the Resource Manager tracks itself, so that they appear in the generic list and carry tags.
@@ -104,7 +104,7 @@ def _provider(call: Call) -> dict:
 @route("GET", GROUPS, item=False)
 def list_groups(call: Call) -> Answer:
     """All resource groups."""
-    return call.page([public(record) for record in call.store.in_scope(GROUPS, None)], _top(call))
+    return call.page(call.store.in_scope(GROUPS, None), public, call.top())
 
 
 @route("GET", GROUPS)
@@ -193,12 +193,12 @@ def list_resources(call: Call) -> Answer:
         if record["type"].lower() not in TRACKED or call.target.group and group.lower() != call.target.group.lower():
             continue
         if all(condition(record) for condition in wanted):
-            found.append(_listed(record, expand))
-    return call.page(found, _top(call))
+            found.append(record)
+    return call.page(found, lambda record: _listed(record, expand), call.top())
 
 
 def _listed(record: Record, expand: set[str]) -> dict:
-    shown = {key: value for key, value in public(record).items() if key not in ("properties", "etag")}
+    shown = {key: record[key] for key in PUBLIC if key not in ("properties", "etag") and record.get(key) is not None}
     if "createdTime" in expand:
         shown["createdTime"] = record["created"]
     if "changedTime" in expand:
@@ -206,10 +206,6 @@ def _listed(record: Record, expand: set[str]) -> dict:
     if "provisioningState" in expand:
         shown["provisioningState"] = record["properties"].get("provisioningState", "Succeeded")
     return shown
-
-
-def _top(call: Call) -> int | None:
-    return int(call.query["$top"]) if call.query.get("$top", "").isdigit() else None
 
 
 Condition = typing.Callable[[Record], bool]

@@ -111,8 +111,7 @@ def list_shares(call: Call) -> Answer:
     if "deleted" in expand:
         views += [_deleted_view(share) for share in account["lab"]["deleted_shares"]]
     views.sort(key=lambda view: view["name"])
-    size = call.query.get("$maxpagesize", "")
-    return call.page(views, int(size) if size.isdigit() and int(size) else None)
+    return call.page(views, dict, call.top("$maxpagesize"))
 
 
 @route("GET", SHARES)

@@ -9,6 +9,7 @@ import copy
 import datetime
 import json
 import pathlib
+import time
 import typing
 import uuid
 
@@ -16,6 +17,8 @@ from lab.arm import ids
 
 Record = dict[str, typing.Any]
 
+# Writing the state is slow from this many seconds on.
+SLOW = 0.02
 # Fields of a record that Azure shows; ``lab`` (internal facts) and the times are not among them.
 PUBLIC = ("sku", "kind", "id", "name", "type", "location", "tags", "etag", "properties")
 
@@ -43,18 +46,35 @@ class Store:
         self._records: dict[str, Record] = {}
         self.operations: dict[str, Record] = {}
         self.facts: dict[str, typing.Any] = {}
+        self._next_save = 0.0
+        self._unsaved = False
         if path and path.exists():
             saved = json.loads(path.read_text(encoding="utf-8"))
             self._records, self.operations, self.facts = saved["resources"], saved["operations"], saved["facts"]
 
-    def save(self) -> None:
-        """Write the whole state, atomically."""
+    def save(self, at_once: bool = False) -> None:
+        """Write the whole state, atomically.
+
+        A state so large that writing it takes long (thousands of machines) is written at most every fifth of the
+        time; ``flush`` writes what is left over.
+        """
         if not self._path:
+            return
+        start = time.monotonic()
+        self._unsaved = not at_once and start < self._next_save
+        if self._unsaved:
             return
         document = {"resources": self._records, "operations": self.operations, "facts": self.facts}
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps(document), encoding="utf-8")
         temporary.replace(self._path)
+        took = time.monotonic() - start
+        self._next_save = start + (took * 5 if took > SLOW else 0)
+
+    def flush(self) -> None:
+        """Write what ``save`` has put off."""
+        if self._unsaved:
+            self.save()
 
     def clear(self) -> None:
         """Forget everything."""
