@@ -50,14 +50,21 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def spawn(record: pathlib.Path, argv: list[str], log: pathlib.Path, *, cwd: pathlib.Path | None = None,
-          env: dict[str, str] | None = None) -> subprocess.Popen:
+def spawn(
+    record: pathlib.Path,
+    argv: list[str],
+    log: pathlib.Path,
+    *,
+    cwd: pathlib.Path | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen:
     """Start a process in a session of its own and remember it in ``record``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     record.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd,
-                                   env=env, start_new_session=True)
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=env, start_new_session=True
+        )
     record.write_text(json.dumps({"pid": process.pid, "start_time": start_time(process.pid), "argv": argv}))
     return process
 

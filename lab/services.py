@@ -57,11 +57,26 @@ def start_arm(paths: LabPaths, profile: str) -> LabClient:
     if not alive(record):
         paths.arm_file.unlink(missing_ok=True)
         log = paths.logs / "arm.log"
-        spawn(record, [
-            sys.executable, "-m", "lab.arm", "--state-dir", str(paths.state), "--profile", profile,
-            "--data-plane", "lab.nfs.ganesha:create",
-        ], log, cwd=pathlib.Path("/"), env=module_environment())
-        wait_for(lambda: paths.arm_file.exists() or not alive(record), START_SECONDS, "the start of the Resource Manager")
+        spawn(
+            record,
+            [
+                sys.executable,
+                "-m",
+                "lab.arm",
+                "--state-dir",
+                str(paths.state),
+                "--profile",
+                profile,
+                "--data-plane",
+                "lab.nfs.ganesha:create",
+            ],
+            log,
+            cwd=pathlib.Path("/"),
+            env=module_environment(),
+        )
+        wait_for(
+            lambda: paths.arm_file.exists() or not alive(record), START_SECONDS, "the start of the Resource Manager"
+        )
         if not alive(record):
             raise LabError(f"the Resource Manager does not start: {log.read_text()[-2000:].strip()}")
     return LabClient.from_state_dir(paths.state)
@@ -71,9 +86,19 @@ def start_metadata(paths: LabPaths) -> None:
     """The instance metadata service."""
     record = paths.processes / "metadata.json"
     if not alive(record):
-        spawn(record, [
-            *namespace.enter_argv(paths), sys.executable, "-m", "lab.net.metadata", str(paths.metadata_file),
-        ], paths.logs / "metadata.log", cwd=pathlib.Path("/"), env=module_environment())
+        spawn(
+            record,
+            [
+                *namespace.enter_argv(paths),
+                sys.executable,
+                "-m",
+                "lab.net.metadata",
+                str(paths.metadata_file),
+            ],
+            paths.logs / "metadata.log",
+            cwd=pathlib.Path("/"),
+            env=module_environment(),
+        )
 
 
 def seed_azure(paths: LabPaths, client: LabClient, hosts: list[str]) -> None:
@@ -82,11 +107,18 @@ def seed_azure(paths: LabPaths, client: LabClient, hosts: list[str]) -> None:
     documents = {}
     for name in hosts:
         machine = client.request(
-            "GET", f"/subscriptions/{client.subscription_id}/resourceGroups/{urllib.parse.quote(GROUP)}"
-            f"/providers/Microsoft.Compute/virtualMachines/{name}", None, COMPUTE_API,
+            "GET",
+            f"/subscriptions/{client.subscription_id}/resourceGroups/{urllib.parse.quote(GROUP)}"
+            f"/providers/Microsoft.Compute/virtualMachines/{name}",
+            None,
+            COMPUTE_API,
         )
         documents[address_of(name)] = instance_document(
-            machine["id"], LOCATION, machine["properties"]["vmId"], address_of(name), mac_of(name),
+            machine["id"],
+            LOCATION,
+            machine["properties"]["vmId"],
+            address_of(name),
+            mac_of(name),
         )
     paths.metadata_file.write_text(json.dumps(documents))
 
@@ -94,8 +126,10 @@ def seed_azure(paths: LabPaths, client: LabClient, hosts: list[str]) -> None:
 def write_environment(paths: LabPaths, client: LabClient) -> dict[str, str]:
     """Environment of the product's programs, as env.json and env.sh."""
     environment = {**client.env(), "AZLIN_LAB_DIR": str(paths.state), "ANSIBLE_INVENTORY": str(paths.inventory)}
-    for name, text in (("env.json", json.dumps(environment, indent=2) + "\n"),
-                       ("env.sh", "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment.items()))):
+    for name, text in (
+        ("env.json", json.dumps(environment, indent=2) + "\n"),
+        ("env.sh", "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment.items())),
+    ):
         file = paths.state / name
         file.touch(mode=0o600)
         file.write_text(text)

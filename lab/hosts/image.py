@@ -14,15 +14,42 @@ from lab.recipe import cached, digest
 
 SUITE = "bookworm"
 PACKAGES = (
-    "systemd-sysv", "openssh-server", "python3", "linux-image-cloud-amd64", "initramfs-tools", "nfs-common", "rsync",
-    "sudo", "acl", "attr", "iproute2", "dbus", "libpam-systemd", "kmod", "udev",
+    "systemd-sysv",
+    "openssh-server",
+    "python3",
+    "linux-image-cloud-amd64",
+    "initramfs-tools",
+    "nfs-common",
+    "rsync",
+    "sudo",
+    "acl",
+    "attr",
+    "iproute2",
+    "dbus",
+    "libpam-systemd",
+    "kmod",
+    "udev",
 )
 # Units that slow a boot under emulation and that no test needs.
 MASKED = (
-    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service",
-    "fstrim.timer", "getty@tty1.service", "serial-getty@ttyS0.service", "nfs-blkmap.service", "rpc-gssd.service",
-    "rpc-svcgssd.service", "auth-rpcgss-module.service", "rpcbind.service", "rpcbind.socket", "rpc-statd.service",
-    "systemd-timesyncd.service", "systemd-networkd.service", "systemd-resolved.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty@tty1.service",
+    "serial-getty@ttyS0.service",
+    "nfs-blkmap.service",
+    "rpc-gssd.service",
+    "rpc-svcgssd.service",
+    "auth-rpcgss-module.service",
+    "rpcbind.service",
+    "rpcbind.socket",
+    "rpc-statd.service",
+    "systemd-timesyncd.service",
+    "systemd-networkd.service",
+    "systemd-resolved.service",
 )
 # The initrd needs only these; with everything in it (the default) it takes several times as long to unpack.
 INITRD_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
@@ -68,13 +95,20 @@ def bootstrap(folder: pathlib.Path, tree: pathlib.Path) -> None:
     conf.write_text("MODULES=list\n")
     modules = settings / "azlin-lab"
     modules.write_text("".join(f"{name}\n" for name in INITRD_MODULES))
-    run([
-        "mmdebstrap", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}",
-        "--essential-hook=mkdir -p \"$1/etc/initramfs-tools/conf.d\" \"$1/usr/share/initramfs-tools/modules.d\"",
-        f"--essential-hook=copy-in {conf} /etc/initramfs-tools/conf.d/",
-        f"--essential-hook=copy-in {modules} /usr/share/initramfs-tools/modules.d/",
-        SUITE, str(tree),
-    ], timeout=3600)
+    run(
+        [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--format=directory",
+            f"--include={','.join(PACKAGES)}",
+            '--essential-hook=mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"',
+            f"--essential-hook=copy-in {conf} /etc/initramfs-tools/conf.d/",
+            f"--essential-hook=copy-in {modules} /usr/share/initramfs-tools/modules.d/",
+            SUITE,
+            str(tree),
+        ],
+        timeout=3600,
+    )
     shutil.rmtree(settings)
 
 

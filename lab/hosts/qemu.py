@@ -72,16 +72,48 @@ class Vm:
         """
         network = f"tap,id=n0,ifname={self.tap},script=no,downscript=no" if self.tap else "hubport,id=n0,hubid=0"
         return [
-            BINARY, "-name", self.folder.name, "-machine", "pc", *accel, "-smp", "1", "-m", str(MEMORY_MIB),
-            "-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc",
-            "-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.image / "initrd"), "-append", CMDLINE,
-            "-drive", f"file={escape(self.disk)},if=none,id=d0,format=qcow2,cache=unsafe",
-            "-device", "virtio-blk-pci,drive=d0",
-            "-netdev", network, "-device", f"virtio-net-pci,netdev=n0,mac={self.mac},romfile=",
-            "-device", "virtio-rng-pci",
-            "-chardev", f"file,id=console,path={escape(self.console)}", "-serial", "chardev:console",
-            "-chardev", f"socket,id=agent,path={self.agent},server=on,wait=off", "-serial", "chardev:agent",
-            "-qmp", f"unix:{self.qmp},server=on,wait=off",
+            BINARY,
+            "-name",
+            self.folder.name,
+            "-machine",
+            "pc",
+            *accel,
+            "-smp",
+            "1",
+            "-m",
+            str(MEMORY_MIB),
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-rtc",
+            "base=utc",
+            "-kernel",
+            str(self.image / "vmlinuz"),
+            "-initrd",
+            str(self.image / "initrd"),
+            "-append",
+            CMDLINE,
+            "-drive",
+            f"file={escape(self.disk)},if=none,id=d0,format=qcow2,cache=unsafe",
+            "-device",
+            "virtio-blk-pci,drive=d0",
+            "-netdev",
+            network,
+            "-device",
+            f"virtio-net-pci,netdev=n0,mac={self.mac},romfile=",
+            "-device",
+            "virtio-rng-pci",
+            "-chardev",
+            f"file,id=console,path={escape(self.console)}",
+            "-serial",
+            "chardev:console",
+            "-chardev",
+            f"socket,id=agent,path={self.agent},server=on,wait=off",
+            "-serial",
+            "chardev:agent",
+            "-qmp",
+            f"unix:{self.qmp},server=on,wait=off",
             *extra,
         ]
 
@@ -127,8 +159,7 @@ class Vm:
 
     def last_words(self) -> str:
         """The end of QEMU's own output and of the guest's console."""
-        texts = (path.read_text(errors="replace") for path in (self.folder / "qemu.log", self.console)
-                 if path.exists())
+        texts = (path.read_text(errors="replace") for path in (self.folder / "qemu.log", self.console) if path.exists())
         return " | ".join(text.strip()[-400:] for text in texts if text.strip()) or "no output"
 
 

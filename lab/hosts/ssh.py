@@ -41,9 +41,20 @@ def ssh_options(paths: LabPaths) -> list[str]:
     """Options that every connection needs, for ssh(1) and for Ansible."""
     proxy = shlex.join([sys.executable, "-I", "-S", str(CONNECTOR), str(paths.netns)]).replace("%", "%%") + " %h %p"
     return [
-        "-o", f"ProxyCommand={proxy}", "-o", f'UserKnownHostsFile="{paths.known_hosts}"',
-        "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes",
-        "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8",
+        "-o",
+        f"ProxyCommand={proxy}",
+        "-o",
+        f'UserKnownHostsFile="{paths.known_hosts}"',
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "ServerAliveInterval=15",
+        "-o",
+        "ServerAliveCountMax=8",
     ]
 
 
@@ -59,8 +70,9 @@ def wait_for_login(paths: LabPaths, name: str, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while True:
         try:
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                  timeout=LOGIN_SECONDS, check=False)
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOGIN_SECONDS, check=False
+            )
             problem = done.stderr.strip()
             if done.returncode == 0:
                 return

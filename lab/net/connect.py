@@ -48,7 +48,7 @@ def join(connection: socket.socket) -> None:
                     if not data:
                         return
                     while data:
-                        data = data[os.write(1, data):]
+                        data = data[os.write(1, data) :]
                     continue
                 data = os.read(0, BLOCK)
                 if data:

@@ -29,12 +29,28 @@ def start(paths: LabPaths) -> None:
         # dnsmasq gives up root and reads the files as nobody.
         file.parent.chmod(0o755)
         file.touch()
-    spawn(record, [
-        *enter_argv(paths), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-        f"--listen-address={DNS_ADDRESS}", "--bind-interfaces", "--pid-file=", "--user=root", "--group=",
-        f"--addn-hosts={paths.dns_hosts_file}", f"--addn-hosts={paths.dns_storage_file}", "--local=/#/",
-        "--local-ttl=0", "--log-facility=-",
-    ], paths.logs / "dnsmasq.log")
+    spawn(
+        record,
+        [
+            *enter_argv(paths),
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+            f"--listen-address={DNS_ADDRESS}",
+            "--bind-interfaces",
+            "--pid-file=",
+            "--user=root",
+            "--group=",
+            f"--addn-hosts={paths.dns_hosts_file}",
+            f"--addn-hosts={paths.dns_storage_file}",
+            "--local=/#/",
+            "--local-ttl=0",
+            "--log-facility=-",
+        ],
+        paths.logs / "dnsmasq.log",
+    )
     wait_for(lambda: resolve(paths, "nothing.invalid") is not None, TIMEOUT_SECONDS, "an answer of the resolver")
 
 
@@ -50,8 +66,11 @@ def publish(paths: LabPaths, names: typing.Mapping[str, str]) -> None:
     reload(paths)
     for name in {*before, *names}:
         wanted = {names[name]} if name in names else set()
-        wait_for(lambda name=name, wanted=wanted: resolve(paths, name) == wanted, TIMEOUT_SECONDS,
-                 f"the resolver's change of {name}")
+        wait_for(
+            lambda name=name, wanted=wanted: resolve(paths, name) == wanted,
+            TIMEOUT_SECONDS,
+            f"the resolver's change of {name}",
+        )
 
 
 def read_hosts(paths: LabPaths) -> dict[str, str]:
@@ -94,9 +113,9 @@ def query(name: str) -> set[str] | None:
     position = len(question)
     for _answer in range(answers):
         # dnsmasq always writes the name as a two-byte pointer to the question.
-        kind, _class, _ttl, size = struct.unpack(">HHIH", reply[position + 2:position + 12])
+        kind, _class, _ttl, size = struct.unpack(">HHIH", reply[position + 2 : position + 12])
         position += 12
         if kind == 1:
-            found.add(socket.inet_ntoa(reply[position:position + size]))
+            found.add(socket.inet_ntoa(reply[position : position + size]))
         position += size
     return found

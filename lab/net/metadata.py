@@ -17,8 +17,17 @@ import urllib.parse
 
 from lab.net.namespace import METADATA_ADDRESS
 
-API_VERSIONS = ("2017-08-01", "2018-02-01", "2019-11-01", "2020-06-01", "2021-01-01", "2021-02-01", "2021-12-13",
-                "2023-07-01", "2023-11-15")
+API_VERSIONS = (
+    "2017-08-01",
+    "2018-02-01",
+    "2019-11-01",
+    "2020-06-01",
+    "2021-01-01",
+    "2021-02-01",
+    "2021-12-13",
+    "2023-07-01",
+    "2023-11-15",
+)
 
 
 def instance_document(resource_id: str, location: str, vm_id: str, address: str, mac: str) -> dict:
@@ -56,8 +65,11 @@ def answer(documents: dict, address: str, path: str, headers) -> tuple[int, obje
         return 400, {"error": "Bad request. Required metadata header not specified"}
     if version not in API_VERSIONS:
         newest = list(reversed(API_VERSIONS[-3:]))
-        return 400, {"error": "Bad request. api-version is invalid or was not specified in the request. "
-                              "For more information refer to aka.ms/azureimds", "newest-versions": newest}
+        return 400, {
+            "error": "Bad request. api-version is invalid or was not specified in the request. "
+            "For more information refer to aka.ms/azureimds",
+            "newest-versions": newest,
+        }
     steps = [step for step in url.path.split("/") if step]
     if steps[:2] != ["metadata", "instance"] or address not in documents:
         return 404, {"error": "Not found"}

@@ -46,9 +46,13 @@ def render(exports: typing.Iterable[Export], ids: typing.Mapping[str, int]) -> s
     everybody = sorted({client for export in served for client in export.clients})
     root = block(0, "/", "/", "PSEUDO", clients("RO", "No_Root_Squash", everybody))
     shares = [
-        block(ids[f"{export.account}/{export.share}"], f"{EXPORTS}/{export.account}/{export.share}",
-              f"/{export.account}/{export.share}", "VFS",
-              clients("RW", SQUASH[export.squash], export.clients))
+        block(
+            ids[f"{export.account}/{export.share}"],
+            f"{EXPORTS}/{export.account}/{export.share}",
+            f"/{export.account}/{export.share}",
+            "VFS",
+            clients("RW", SQUASH[export.squash], export.clients),
+        )
         for export in served
     ]
     return "\n".join((GLOBAL, root, *shares))

@@ -24,8 +24,17 @@ START_SECONDS = 120
 def podman(paths: LabPaths) -> list[str]:
     """podman with storage of the lab's own; cgroupfs because a container host need not run systemd."""
     return [
-        "podman", "--root", str(paths.state / "podman"), "--runroot", str(paths.run / "podman"),
-        "--cgroup-manager", "cgroupfs", "--runtime", "runc", "--events-backend", "none",
+        "podman",
+        "--root",
+        str(paths.state / "podman"),
+        "--runroot",
+        str(paths.run / "podman"),
+        "--cgroup-manager",
+        "cgroupfs",
+        "--runtime",
+        "runc",
+        "--events-backend",
+        "none",
     ]
 
 
@@ -37,19 +46,50 @@ def start(paths: LabPaths) -> None:
     config = paths.shares / "config"
     recovery = paths.shares / "recovery"
     recovery.mkdir(parents=True, exist_ok=True)
-    run([
-        *podman(paths), "run", "--detach", "--name", paths.namespace, "--log-driver", "k8s-file",
-        "--log-opt", f"path={paths.logs / 'ganesha.log'}",
-        "--network", f"ns:{paths.netns}", "--no-hosts", "--security-opt", "apparmor=unconfined",
-        "--security-opt", "seccomp=unconfined", "--cap-add", "DAC_READ_SEARCH,SYS_ADMIN",
-        # podman's defaults are above the hard limits of small machines.
-        "--ulimit", "nofile=8192:8192", "--ulimit", "nproc=4096:4096",
-        "--volume", f"{config}:/config:ro", "--volume", f"{recovery}:{RECOVERY}",
-        # Shares that are mounted later have to appear in the container too.
-        "--volume", f"{paths.shares / 'exports'}:{EXPORTS}:rslave",
-        "--rootfs", f"{root_file_system()}:O",
-        "/usr/bin/ganesha.nfsd", "-F", "-L", "STDOUT", "-f", "/config/ganesha.conf", "-p", "/run/ganesha.pid",
-    ])
+    run(
+        [
+            *podman(paths),
+            "run",
+            "--detach",
+            "--name",
+            paths.namespace,
+            "--log-driver",
+            "k8s-file",
+            "--log-opt",
+            f"path={paths.logs / 'ganesha.log'}",
+            "--network",
+            f"ns:{paths.netns}",
+            "--no-hosts",
+            "--security-opt",
+            "apparmor=unconfined",
+            "--security-opt",
+            "seccomp=unconfined",
+            "--cap-add",
+            "DAC_READ_SEARCH,SYS_ADMIN",
+            # podman's defaults are above the hard limits of small machines.
+            "--ulimit",
+            "nofile=8192:8192",
+            "--ulimit",
+            "nproc=4096:4096",
+            "--volume",
+            f"{config}:/config:ro",
+            "--volume",
+            f"{recovery}:{RECOVERY}",
+            # Shares that are mounted later have to appear in the container too.
+            "--volume",
+            f"{paths.shares / 'exports'}:{EXPORTS}:rslave",
+            "--rootfs",
+            f"{root_file_system()}:O",
+            "/usr/bin/ganesha.nfsd",
+            "-F",
+            "-L",
+            "STDOUT",
+            "-f",
+            "/config/ganesha.conf",
+            "-p",
+            "/run/ganesha.pid",
+        ]
+    )
     wait_for(lambda: answers(paths) or not_dead(paths), START_SECONDS, "the start of the NFS server")
 
 
@@ -63,6 +103,7 @@ def not_dead(paths: LabPaths) -> None:
 
 def answers(paths: LabPaths) -> bool:
     """Whether the server accepts connections."""
+
     def connect() -> bool:
         with contextlib.suppress(OSError), socket.create_connection((GATEWAY, PORT), timeout=2):
             return True

@@ -24,7 +24,14 @@ def root_file_system() -> pathlib.Path:
 
 def build(folder: pathlib.Path) -> None:
     """Make the tree in ``folder``."""
-    run([
-        "mmdebstrap", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}",
-        SUITE, str(folder / "rootfs"),
-    ], timeout=3600)
+    run(
+        [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--format=directory",
+            f"--include={','.join(PACKAGES)}",
+            SUITE,
+            str(folder / "rootfs"),
+        ],
+        timeout=3600,
+    )

@@ -53,8 +53,18 @@ def links(home: pathlib.Path) -> None:
 
 def odd_names(home: pathlib.Path) -> None:
     folder = home / "odd names"
-    for name in ("two  spaces", "new\nline", "grüße-日本語", "-leading-dash", "quote'\"quote", "back\\slash", "star*?",
-                 "tab\there", " leading and trailing ", "x" * 255):
+    for name in (
+        "two  spaces",
+        "new\nline",
+        "grüße-日本語",
+        "-leading-dash",
+        "quote'\"quote",
+        "back\\slash",
+        "star*?",
+        "tab\there",
+        " leading and trailing ",
+        "x" * 255,
+    ):
         put(folder / name, f"{len(name)}\n")
     with open(os.fsencode(folder) + b"/not-utf8-\xff\xfe", "wb") as stream:
         stream.write(b"bytes\n")

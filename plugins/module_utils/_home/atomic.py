@@ -24,7 +24,7 @@ def write_all(handle, data):
     """Write every byte: write(2) may take fewer."""
     view = memoryview(data)
     while view:
-        view = view[os.write(handle, view):]
+        view = view[os.write(handle, view) :]
 
 
 def replace(path, data, mode=None, like=None):

@@ -188,9 +188,7 @@ class Attach(Mount):
     def prepare(self):
         """Make what the share will be mounted on."""
         rescue.retire(self.spare, self.home)
-        inode = rescue.create(
-            self.spare, self.home, self.request.source, self.home, self.request.user, self._keys
-        )
+        inode = rescue.create(self.spare, self.home, self.request.source, self.home, self.request.user, self._keys)
         self.journal.note(rescue=inode)
 
     def unprepare(self):

@@ -421,8 +421,8 @@ def _pieces(chunk):
     """Yield the runs of pages of a chunk that are not all zeros, as (offset, data)."""
     start = None
     for offset in range(0, len(chunk), _PAGE):
-        page = chunk[offset:offset + _PAGE]
-        if page == _ZEROS[:len(page)]:
+        page = chunk[offset : offset + _PAGE]
+        if page == _ZEROS[: len(page)]:
             if start is not None:
                 yield start, chunk[start:offset]
                 start = None

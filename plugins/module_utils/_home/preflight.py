@@ -183,9 +183,7 @@ def _not_orphaned(home):
         raise AzlinError(
             "journal_conflict",
             f"{home} is the stand-in of a share that is not mounted, but the journal that says which is missing.",
-            causes=[
-                ("/var/lib/azlin was removed", "restore it, or mount the share by hand and copy the home off it")
-            ],
+            causes=[("/var/lib/azlin was removed", "restore it, or mount the share by hand and copy the home off it")],
         )
 
 

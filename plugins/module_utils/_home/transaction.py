@@ -123,9 +123,7 @@ def _undo_after(operation, journal, error):
         raise AzlinError(
             error.error_code, f"{error.msg} Everything on this host is as it was before.", error.causes, error.try_
         ) from error
-    raise AzlinError(
-        "rolled_back", f"{_text(error)} Everything on this host is as it was before."
-    ) from error
+    raise AzlinError("rolled_back", f"{_text(error)} Everything on this host is as it was before.") from error
 
 
 def _finish(operation, journal):

@@ -19,8 +19,7 @@ MOUNTINFO = """\
 43 42 0:38 / /data/inner\\134x rw - tmpfs - rw
 """
 TEXT = (
-    "# comment\nh:/a/b /home/u nfs defaults 0 0\n\th:/a/c\t/home/u/ nfs ro 0 0\n"
-    "h:/a/b /home/u2 nfs ro 0 0\nodd line\n"
+    "# comment\nh:/a/b /home/u nfs defaults 0 0\n\th:/a/c\t/home/u/ nfs ro 0 0\nh:/a/b /home/u2 nfs ro 0 0\nodd line\n"
 )
 LINE = "new:/a/b /home/u nfs x 0 0"
 
