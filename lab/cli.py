@@ -1,12 +1,13 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Command line of the lab: ``python -m lab up``, ``down``, ``status``, ``ssh``, ``host``, ``nfs``, ``env``, ``requests``."""
+"""Command line of the lab: ``python -m lab --help``."""
 
 from __future__ import annotations
 
 import argparse
 import collections.abc
+import concurrent.futures
 import contextlib
 import fcntl
 import json
@@ -24,9 +25,10 @@ from lab.arm.profiles import PROFILES
 from lab.errors import LabError
 from lab.hosts import ssh
 from lab.hosts.addresses import MOST_HOSTS, address_of, host_names
-from lab.hosts.machines import Hosts
+from lab.hosts.machines import Hosts, images
 from lab.net import namespace
 from lab.nfs import container
+from lab.nfs.image import root_file_system
 from lab.packages import ensure_packages
 from lab.paths import DEFAULT_STATE_DIR, LabPaths
 from lab.processes import alive
@@ -59,7 +61,7 @@ def step(title: str) -> collections.abc.Iterator[None]:
 def exclusive(paths: LabPaths) -> collections.abc.Iterator[None]:
     """Let only one ``up`` or ``down`` work on a lab at a time."""
     paths.state.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"/run/lock/{paths.namespace}", "w", encoding="ascii") as lock:
+    with open(f"/run/{paths.namespace}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -77,6 +79,9 @@ def up(paths: LabPaths, options: argparse.Namespace) -> int:
         paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         paths.lab_file.write_text(json.dumps({"hosts": len(names), "profile": profile}))
         hosts = Hosts(paths)
+        with step("images"), concurrent.futures.ThreadPoolExecutor() as pool:
+            for building in (pool.submit(images), pool.submit(root_file_system)):
+                building.result()
         with step("network and resolver"):
             services.start_network(paths, names)
         with step("NFS server"):
@@ -112,7 +117,7 @@ def down(paths: LabPaths, _options: argparse.Namespace) -> int:
         with step("files"):
             if paths.state.exists():
                 shutil.rmtree(paths.state)
-    pathlib.Path(f"/run/lock/{paths.namespace}").unlink(missing_ok=True)
+        pathlib.Path(f"/run/{paths.namespace}.lock").unlink(missing_ok=True)
     return 0
 
 
@@ -212,10 +217,17 @@ def host_count(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS,
-                       help="folder with all state of the lab (default: .lab in the repository)")
-    top = argparse.ArgumentParser(prog="python -m lab", parents=[where],
-                                  description="A small Azure with an NFS server and Linux hosts on this machine.")
+    where.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="folder with all state of the lab (default: .lab in the repository)",
+    )
+    top = argparse.ArgumentParser(
+        prog="python -m lab",
+        parents=[where],
+        description="A small Azure with an NFS server and Linux hosts on this machine.",
+    )
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
     def command(name: str, function: collections.abc.Callable, text: str) -> argparse.ArgumentParser:
@@ -251,5 +263,9 @@ def main(argv: list[str] | None = None) -> int:
     except (LabError, ArmError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130

@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import os
+import pathlib
 import shutil
 import time
 import typing
@@ -19,7 +20,7 @@ from lab.hosts.channels import ask_agent, human_monitor
 from lab.hosts.golden import SNAPSHOT, copy_disk, golden_disk
 from lab.hosts.image import base_image
 from lab.hosts.qemu import Vm, acceleration
-from lab.hosts.ssh import wait_for_login
+from lab.hosts.ssh import public_key, wait_for_login
 from lab.net import namespace
 from lab.paths import LabPaths
 from lab.processes import wait_for
@@ -29,6 +30,12 @@ SHUTDOWN_SECONDS = 300
 RESTORE_SECONDS = 300
 
 
+def images() -> tuple[pathlib.Path, pathlib.Path]:
+    """Folder of the guests' image and the disk with the snapshot, both from the cache or made now."""
+    image = base_image()
+    return image, golden_disk(image, acceleration(image))
+
+
 class Hosts:
     """The hosts of one lab; an operation on several of them runs on all at once."""
 
@@ -36,8 +43,10 @@ class Hosts:
         self.paths = paths
 
     def vm(self, name: str) -> Vm:
-        """The QEMU side of a host."""
-        return Vm(self.paths.host(name), self.paths.run / name, base_image(), mac_of(name), tap=name)
+        """The QEMU side of a host; it keeps the image that it was made from when the recipe changes."""
+        folder = self.paths.host(name)
+        image = pathlib.Path((folder / "image").read_text())
+        return Vm(folder, self.paths.run / name, image, mac_of(name), tap=name)
 
     def names(self) -> list[str]:
         """The hosts that exist, in order."""
@@ -60,12 +69,12 @@ class Hosts:
         missing = [name for name in names if name not in self.names()]
         if not missing:
             return
-        image = base_image()
-        golden = golden_disk(image, acceleration(image))
+        image, golden = images()
         for name in missing:
-            vm = self.vm(name)
-            vm.folder.mkdir(parents=True, exist_ok=True)
-            copy_disk(golden, image, vm.disk)
+            folder = self.paths.host(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "image").write_text(str(image))
+            copy_disk(golden, image, folder / "disk.qcow2")
 
     def ensure_started(self, name: str) -> None:
         """Start a host: the first time from the snapshot, later from its disk."""
@@ -151,12 +160,25 @@ class Hosts:
         """Tell a restored guest who it is; until then its network card is down."""
         name = vm.folder.name
         ask_agent(
-            vm.agent, "adopt", timeout=RESTORE_SECONDS, name=name, mac=vm.mac, address=address_of(name),
-            prefix=namespace.PREFIX, gateway=namespace.GATEWAY, machine_id=self.machine_id(name),
-            entropy=os.urandom(64).hex(), authorized_key=self.paths.ssh_key.with_suffix(".pub").read_text().strip(),
-            host_key=self.paths.host_key.read_text(), host_key_public=self.paths.host_key.with_suffix(".pub").read_text(),
+            vm.agent,
+            "adopt",
+            timeout=RESTORE_SECONDS,
+            name=name,
+            mac=vm.mac,
+            address=address_of(name),
+            prefix=namespace.PREFIX,
+            gateway=namespace.GATEWAY,
+            machine_id=self.machine_id(name),
+            entropy=os.urandom(64).hex(),
+            authorized_key=public_key(self.paths.ssh_key),
+            host_key=self.paths.host_key.read_text(),
+            host_key_public=public_key(self.paths.host_key),
             time=time.time(),
         )
+        # Becoming somebody took a while in which the request aged: once more, with the way there allowed for.
+        asked = time.time()
+        ask_agent(vm.agent, "report")
+        ask_agent(vm.agent, "clock", time=time.time() + (time.time() - asked) / 2)
         (vm.folder / "adopted").touch()
 
     def machine_id(self, name: str) -> str:

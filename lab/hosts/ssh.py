@@ -31,9 +31,14 @@ def make_keys(paths: LabPaths) -> None:
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "azlin-lab", "-f", str(key)])
 
 
+def public_key(private: pathlib.Path) -> str:
+    """The public half of a key, one line."""
+    return private.with_suffix(".pub").read_text().strip()
+
+
 def write_known_hosts(paths: LabPaths, addresses: typing.Iterable[str]) -> None:
     """The hosts' key under every address."""
-    kind, key = paths.host_key.with_suffix(".pub").read_text().split()[:2]
+    kind, key = public_key(paths.host_key).split()[:2]
     paths.known_hosts.write_text("".join(f"{address} {kind} {key}\n" for address in addresses))
 
 

@@ -40,7 +40,7 @@ def render(exports: typing.Iterable[Export], ids: typing.Mapping[str, int]) -> s
     """The configuration file. ``ids`` holds the export number of every ``account/share``.
 
     The root of the pseudo file system is open only to clients of some share: everybody else is told that access is
-    denied, as by Azure, and not that there is no such directory.
+    denied, as by Azure. A client of one share is refused another one with "no such file or directory".
     """
     served = list(exports)
     everybody = sorted({client for export in served for client in export.clients})

@@ -11,6 +11,7 @@ import pathlib
 import threading
 
 from lab.dataplane import DataPlaneState
+from lab.errors import LabError
 from lab.net import dns, namespace
 from lab.nfs import config, container, volumes
 from lab.paths import LabPaths
@@ -83,7 +84,10 @@ def reloaded(log: pathlib.Path, seen: int) -> bool:
     """Whether the server has reported the end of a reload after position ``seen`` of its log."""
     with log.open("rb") as stream:
         stream.seek(seen)
-        return b"Reread exports complete" in stream.read()
+        text = stream.read().decode(errors="replace")
+    if ":CONFIG :CRIT :" in text:
+        raise LabError(f"the NFS server refuses its configuration: {text[-1000:]}")
+    return "Reread exports complete" in text
 
 
 def create(state_dir: str | os.PathLike[str]) -> GaneshaDataPlane:

@@ -72,9 +72,15 @@ def set_names(identity: dict) -> None:
         stream.write(name)
 
 
+def set_clock(request: dict) -> dict:
+    """After a restore the clock stands where it stood when the snapshot was taken."""
+    time.clock_settime(time.CLOCK_REALTIME, request["time"])
+    return {}
+
+
 def adopt(identity: dict) -> dict:
     """Become the host that the lab names, for good."""
-    time.clock_settime(time.CLOCK_REALTIME, identity["time"])
+    set_clock(identity)
     stir(identity["entropy"])
     write_file("/etc/machine-id", f"{identity['machine_id']}\n", 0o444)
     write_file(HOST_KEY, identity["host_key"], 0o600)
@@ -127,7 +133,14 @@ def power(request: dict) -> dict:
     return {}
 
 
-REQUESTS = {"adopt": adopt, "report": report, "warm-up": warm_up, "poweroff": power, "reboot": power}
+REQUESTS = {
+    "adopt": adopt,
+    "clock": set_clock,
+    "report": report,
+    "warm-up": warm_up,
+    "poweroff": power,
+    "reboot": power,
+}
 
 
 def answer(line: bytes) -> bytes:
@@ -155,10 +168,10 @@ def serve() -> None:
         data = os.read(port, 4096)
         pending += data
         while b"\n" in pending:
-            line, _, pending = pending.partition(b"\n")
+            line, _newline, pending = pending.partition(b"\n")
             reply = answer(line) if line.strip() else b""
             while reply:
-                reply = reply[os.write(port, reply):]
+                reply = reply[os.write(port, reply) :]
 
 
 if __name__ == "__main__":
