@@ -1,0 +1,98 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules as Ansible runs them: packed, in a process of their own, with the playbooks' way of passing options."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.support import GROUP, run_module, storage, writes
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COLLECTIONS = ROOT / ".cache" / "collections"
+PROGRAMS = pathlib.Path(sys.executable).parent
+
+
+@pytest.fixture
+def ansible(arm, tmp_path):
+    """Call a program of Ansible: ``ansible("ansible", "localhost", "-m", ...)``."""
+    environ = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_HOME": str(tmp_path),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+        "LC_ALL": "C.UTF-8",
+    }
+
+    def call(program, *arguments):
+        argv = [str(PROGRAMS / program), *arguments, "-e", f"ansible_python_interpreter={sys.executable}"]
+        return subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    return call
+
+
+def test_ad_hoc(arm, ansible):
+    options = storage(network={"virtual_network": "lab-vnet", "subnet": "endpoints"})
+    done = ansible("ansible", "localhost", "-m", "azlin.storage.azlin_nfs_storage", "-a", json.dumps(options), "--diff")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "localhost | CHANGED" in done.stdout
+    assert '+    "share home": {' in done.stdout
+    assert run_module("azlin_nfs_storage", **options)["changed"] is False
+
+
+def test_failure_is_one_clear_error(arm, ansible):
+    done = ansible("ansible", "localhost", "-m", "azlin.storage.azlin_storage_info", "-a", "resource_group=nowhere")
+
+    assert done.returncode == 2
+    assert '"error_code": "not_found"' in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+PLAY = f"""
+- hosts: localhost
+  gather_facts: false
+  module_defaults:
+    group/azlin.storage.azure:
+      auth_source: env
+  tasks:
+    - azlin.storage.azlin_nfs_storage:
+        name: teamhomes01
+        resource_group: {GROUP}
+        network: {{virtual_network: lab-vnet, subnet: endpoints}}
+    - azlin.storage.azlin_attachment:
+        vm_name: "{{{{ item }}}}"
+        vm_resource_group: {GROUP}
+        storage_name: teamhomes01
+        user: azureuser
+        mount_point: /home/azureuser
+      loop: [worker-1, worker-2]
+    - azlin.storage.azlin_storage_info:
+        name: teamhomes01
+      register: found
+    - ansible.builtin.assert:
+        that: found.storages[0].attached_vms | map(attribute='name') == ['worker-1', 'worker-2']
+      when: not ansible_check_mode
+"""
+
+
+def test_playbook_in_check_mode_then_really_then_again(arm, ansible, tmp_path):
+    (tmp_path / "play.yml").write_text(PLAY)
+
+    checked = ansible("ansible-playbook", "play.yml", "--check")
+    sent = writes(arm)
+    first = ansible("ansible-playbook", "play.yml")
+    second = ansible("ansible-playbook", "play.yml")
+
+    assert sent == []
+    for done, recap in ((checked, "ok=3    changed=2"), (first, "ok=4    changed=2"), (second, "ok=4    changed=0")):
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert recap in done.stdout
