@@ -88,6 +88,9 @@ notes:
   - What NFS 4.1 on Azure cannot hold (access control lists, extended attributes of users, device files, more than
     178 hard links to a file) is named and refused before anything is changed. Sockets and named pipes are skipped
     and reported.
+  - Type, mode, owner, times, hard links, holes and targets of links are kept. The time of a symbolic link itself is
+    kept where the server stores it.
+  - A change of O(mount_options) goes to fstab at once and to the mount at the next boot.
 seealso:
   - module: azlin.storage.azlin_nfs_home_info
 requirements:
