@@ -261,7 +261,7 @@ class Copier:
         if present is None:
             os.symlink(text, name, dir_fd=directory.target)
         elif (present.st_uid, present.st_gid) == (status.st_uid, status.st_gid):
-            # Not every server keeps the time of a link (NFS-Ganesha does not), so it cannot tell whether one changed.
+            # Not every NFS server keeps the time of a link, so it cannot tell whether one changed.
             return
         os.chown(name, status.st_uid, status.st_gid, dir_fd=directory.target, follow_symlinks=False)
         times = (status.st_atime_ns, status.st_mtime_ns)
