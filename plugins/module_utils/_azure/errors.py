@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import wire
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
 # Keyed by Azure's own error codes: one HTTP status (and so one exception class of the SDK) means many things.
@@ -18,7 +19,6 @@ _MEANINGS = {
         "AuthorizationFailed",
         "LinkedAuthorizationFailed",
         "RequestDisallowedByPolicy",
-        "PrivateEndpointCannotBeCreatedInSubnetWithoutPermission",
     ),
     "authentication_failed": (
         "AuthenticationFailed",
@@ -27,7 +27,7 @@ _MEANINGS = {
         "InvalidAuthenticationTokenTenant",
     ),
     "name_conflict": ("StorageAccountAlreadyTaken", "StorageAccountAlreadyExists", "AccountAlreadyExists"),
-    "immutable_property": ("InvalidResourceLocation", "PropertyChangeNotAllowed"),
+    "immutable_property": ("InvalidResourceLocation",),
     "invalid_argument": (
         "AccountNameInvalid",
         "InvalidHeaderValue",
@@ -47,14 +47,13 @@ _MEANINGS = {
         "SubscriptionNotFound",
     ),
     "in_use": (
-        "DeleteShareWithLeasedSnapshots",
         "InUseSubnetCannotBeDeleted",
         "LeaseIdMissing",
         "ScopeLocked",
         "ShareHasSnapshots",
         "ShareSnapshotInProgress",
     ),
-    "throttled": ("TooManyRequests", "OperationNotAllowedTooManyRequests"),
+    "throttled": ("TooManyRequests",),
     "network_failed": ("NetworkAclsValidationFailure",),
 }
 _MEANING_OF = {code: meaning for meaning, codes in _MEANINGS.items() for code in codes}
@@ -129,7 +128,7 @@ def describe(exc):
 
 
 def _payload(exc):
-    """The innermost object with ``code`` and ``message`` of an error response; an empty dict if there is none."""
+    """The object with ``code`` and ``message`` of an error response; an empty dict if there is none."""
     response = getattr(exc, "response", None)
     try:
         content = json.loads(response.text()) if response is not None else {}
@@ -142,18 +141,12 @@ def error_in(content):
     """The error object inside a response body, or None; operations can carry one under HTTP 200 as well."""
     if not isinstance(content, dict):
         return None
-    error = content.get("error") or (wire_properties(content)).get("error")
+    error = content.get("error") or wire.dig(content, "properties", "error")
     if isinstance(error, dict):
         return error
     if "code" in content and "message" in content:
         return content
     return None
-
-
-def wire_properties(content):
-    """The ``properties`` of a body when they are an object."""
-    found = content.get("properties")
-    return found if isinstance(found, dict) else {}
 
 
 def _codes(payload):

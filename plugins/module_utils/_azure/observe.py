@@ -72,7 +72,7 @@ def read(doing, call, *args, **kwargs):
 def read_list(doing, call, *args, missing=None, **kwargs):
     """The bodies of all pages of a list; ``missing`` is returned when its parent does not exist, unless None."""
     try:
-        return tuple(wire.of_model(item) for item in call(*args, **kwargs))
+        return tuple(wire.items(call, *args, **kwargs))
     except Exception as exc:
         if missing is not None and errors.is_missing(exc):
             return missing
@@ -169,7 +169,7 @@ def _regions(azure):
     then says by itself what is wrong with the account.
     """
     try:
-        listed = [wire.of_model(item) for item in azure.storage().skus.list()]
+        listed = wire.items(azure.storage().skus.list)
     except Exception as exc:
         if getattr(exc, "status_code", None) in (403, 404):
             return None

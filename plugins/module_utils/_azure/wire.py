@@ -20,11 +20,13 @@ def body(pipeline_response, _model=None, _headers=None):
     return json.loads(text) if text and text.strip() else {}
 
 
-def of_model(model):
-    """The REST form of a model out of a list, for both generations of models."""
-    if hasattr(model, "serialize"):
-        return model.serialize(keep_readonly=True)
-    return model.as_dict()
+def items(call, *args, **kwargs):
+    """The items of all pages of a list, as the responses have them."""
+    pages = []
+    # The models are made and dropped; walking over them is what makes the SDK ask for the next page.
+    for _model in call(*args, raw_response_hook=lambda response: pages.append(body(response)), **kwargs):
+        pass
+    return [item for page in pages for item in page.get("value") or []]
 
 
 def properties(resource):

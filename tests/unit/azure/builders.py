@@ -66,7 +66,7 @@ def wanted(**changes):
     return desired.desired(options, SUBSCRIPTION, SUFFIX)
 
 
-def account(tags=OURS, **properties):
+def account(tags=(("managed-by", "azlin"),), **properties):
     """A storage account behind a private endpoint."""
     return {
         "id": ACCOUNT_ID,
