@@ -18,6 +18,7 @@ from azure.mgmt.storage import StorageManagementClient
 
 from lab.arm.server import running
 from lab.dataplane import DataPlaneState
+from tests.lab.live import live  # noqa: F401 - the fixture of the tests on a running lab
 
 GROUP = "rg-Test"
 ZONE = "privatelink.file.core.lab.test"
