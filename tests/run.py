@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import fcntl
 import os
 import re
 import shutil
@@ -421,6 +422,8 @@ def main() -> int:
         parser.error(f"no such stage: {', '.join(unknown)}; there are: {' '.join(STAGES)}")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     tallies: dict[str, Tally] = {}
+    lock = (OUTPUT / "lock").open("w", encoding="utf-8")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # Two runs of one work tree would remove each other's build trees.
     try:
         for name in STAGES:
             if name in chosen:
