@@ -18,7 +18,8 @@ from azure.mgmt.storage import StorageManagementClient
 
 from lab.arm.server import running
 from lab.dataplane import DataPlaneState
-from tests.lab.live import live  # noqa: F401 - the fixture of the tests on a running lab
+# The fixture of the tests on a running lab.
+from tests.lab.live import live  # noqa: F401 # pylint: disable=unused-import
 
 GROUP = "rg-Test"
 ZONE = "privatelink.file.core.lab.test"
