@@ -18,6 +18,7 @@ from azure.mgmt.storage import StorageManagementClient
 
 from lab.arm.server import running
 from lab.dataplane import DataPlaneState
+
 # The fixture of the tests on a running lab.
 from tests.lab.live import live  # noqa: F401 # pylint: disable=unused-import
 
