@@ -196,8 +196,14 @@ def requests(paths: LabPaths, options: argparse.Namespace) -> int:
         client.clear_requests()
         return 0
     for entry in client.requests():
-        print(json.dumps(entry))
+        if not options.writes or is_write(entry):
+            print(json.dumps(entry))
     return 0
+
+
+def is_write(entry: dict) -> bool:
+    """Whether a request would change something; a sign-in is a POST and does not."""
+    return entry["method"] not in ("GET", "HEAD") and not entry["path"].endswith("/token")
 
 
 def require(paths: LabPaths) -> None:
@@ -251,6 +257,7 @@ def parser() -> argparse.ArgumentParser:
     command("env", env, "print the environment that points Ansible and Azure clients at the lab")
     made = command("requests", requests, "print the request log of the Resource Manager")
     made.add_argument("--clear", action="store_true", help="forget the log instead")
+    made.add_argument("--writes", action="store_true", help="only requests that would change something")
     return top
 
 

@@ -95,6 +95,12 @@ def write_inventory(paths: LabPaths, hosts: typing.Mapping[str, str]) -> None:
         "ansible_ssh_private_key_file": str(paths.ssh_key),
         "ansible_ssh_common_args": shlex.join(ssh_options(paths)),
         "ansible_python_interpreter": "/usr/bin/python3",
+        # Hosts of two labs have the same addresses, and must not share a kept connection.
+        "ansible_control_path_dir": str(paths.run / "ssh"),
+        # An emulated host on a busy machine takes longer than Ansible's 10 s to begin a login.
+        "ansible_timeout": 120,
+        # One exchange a task instead of six: what everybody who minds the time sets.
+        "ansible_pipelining": True,
     }
     members = {name: {"ansible_host": address} for name, address in hosts.items()}
     group = {"azlin_hosts": {"hosts": members, "vars": common}}
