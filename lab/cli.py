@@ -107,9 +107,9 @@ def down(paths: LabPaths, _options: argparse.Namespace) -> int:
     """Remove every process, container, mount and file of the lab."""
     if os.geteuid() != 0:
         raise LabError("the lab needs root")
+    if paths.state.exists() and not is_lab(paths.state):
+        raise LabError(f"{paths.state} is not empty and not a lab: nothing is removed")
     with exclusive(paths):
-        if paths.state.exists() and not is_lab(paths.state):
-            raise LabError(f"{paths.state} is not empty and not a lab: nothing is removed")
         with step("hosts"):
             Hosts(paths).remove_all()
         with step("services"):
