@@ -92,10 +92,7 @@ def main():
         for aspect, lines in look().items():
             (folder / aspect).write_text("\n".join(lines))
         return 0
-    if command == "compare":
-        found = look()
-    else:
-        found = {tree: manifest(tree) for tree in trees}
+    found = look() if command == "compare" else {tree: manifest(tree) for tree in trees}
     expected = {what: stored(folder, what if command == "compare" else "home") for what in found}
     wrong = [line for what, lines in found.items() for line in differences(expected[what], lines, what)]
     print("\n".join(wrong))
