@@ -309,11 +309,10 @@ def count_junit(report: Path, tally: Tally) -> None:
             tally.passed += 1
 
 
-def pytest(shell: Shell, tally: Tally, name: str, *arguments: str) -> None:
+def pytest(shell: Shell, tally: Tally, name: str, *arguments: str | Path, **env: str) -> None:
     report = junit_folder() / f"{name}.xml"
     report.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "not lab", f"--junitxml={report}", *arguments]
-    status, _output = shell.run(*argv)
+    status, _output = shell.run(sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments, **env)
     if not report.exists():
         raise CannotRun("pytest wrote no report")
     count_junit(report, tally)
@@ -322,16 +321,17 @@ def pytest(shell: Shell, tally: Tally, name: str, *arguments: str) -> None:
 
 
 def unit(shell: Shell, tally: Tally) -> None:
-    pytest(shell, tally, "unit", "tests/unit")
+    pytest(shell, tally, "unit", "-n", "2", "tests/unit")
 
 
 def integration(shell: Shell, tally: Tally) -> None:
     # One server of Azure for a file of tests is enough, and the files do not share it.
-    pytest(shell, tally, "integration", "--dist", "loadfile", "tests/integration", "tests/lab")
+    side_by_side = ("-n", "2", "--dist", "loadfile")
+    pytest(shell, tally, "integration", *side_by_side, "-m", "not lab", "tests/integration", "tests/lab")
 
 
 def molecule(shell: Shell, tally: Tally) -> None:
-    """Every scenario on one lab. `default` owns it, so a failed scenario does not keep the others from running."""
+    """Every scenario, and the lab's own tests, on one lab; what fails does not keep the rest from running."""
     if os.geteuid() != 0:
         raise CannotRun("the lab makes network namespaces and runs machines: run as root")
     scenarios = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
@@ -343,6 +343,8 @@ def molecule(shell: Shell, tally: Tally) -> None:
     for scenario in scenarios:
         if scenario != "default":
             run_molecule(shell, tally, "test", scenario, "--destroy", "never")
+    # What the scenarios stand on, tested where it runs.
+    pytest(shell, tally, "lab", "-m", "lab", "tests/lab", AZLIN_LAB_DIR=str(LAB))
     run_molecule(shell, tally, "destroy", "default")
 
 
