@@ -24,6 +24,8 @@ NIC = "eth0"
 RNDADDENTROPY = 0x40085203  # random(4)
 RNDRESEEDCRNG = 0x5207
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+# 2 January 2015, like the rest of the home.
+KEYS_MADE = 1420156800
 
 
 def run(*argv: str) -> str:
@@ -94,9 +96,12 @@ def adopt(identity: dict) -> dict:
 
 
 def write_authorized_keys(key: str) -> None:
-    """Like cloud-init on Azure: the key appears in the home when the machine is made."""
-    path = "/home/azureuser/.ssh/authorized_keys"
+    """Like cloud-init on Azure: the key appears in the home when the machine is made. All homes are of one age."""
+    folder = "/home/azureuser/.ssh"
+    path = f"{folder}/authorized_keys"
     write_file(path, f"{key}\n", 0o600, 1000)
+    for name in (path, folder):
+        os.utime(name, (KEYS_MADE, KEYS_MADE))
 
 
 def boot() -> None:
