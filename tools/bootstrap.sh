@@ -71,8 +71,8 @@ if [ "$purpose" = lab ] && [ "$(id -u)" != 0 ]; then
 fi
 
 case $purpose in
-lab) set -- tools/requirements.txt requirements.txt lab/requirements.txt ;;
-test) set -- tools/requirements.txt requirements.txt lab/requirements.txt tests/requirements.txt ;;
+lab) set -- tools/requirements.txt meta/requirements.txt lab/requirements.txt ;;
+test) set -- tools/requirements.txt meta/requirements.txt lab/requirements.txt tests/requirements.txt ;;
 *) fail "unknown purpose '$purpose': lab or test" ;;
 esac
 

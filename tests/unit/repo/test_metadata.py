@@ -9,10 +9,6 @@ from tests.unit.repo import facts
 AZURE_AUTH = "azlin.storage.azure_auth"
 
 
-def requirement_lines(path):
-    return sorted(line for line in facts.read(path).splitlines() if line and not line.startswith("#"))
-
-
 def test_action_group_is_the_modules_that_log_in_to_azure():
     authenticated = [
         module
@@ -21,11 +17,6 @@ def test_action_group_is_the_modules_that_log_in_to_azure():
     ]
     assert facts.load_yaml("meta/runtime.yml")["action_groups"]["azure"] == authenticated
     assert authenticated
-
-
-def test_execution_environment_installs_what_the_controller_needs():
-    assert requirement_lines("meta/ee-requirements.txt") == requirement_lines("requirements.txt")
-    assert requirement_lines("requirements.txt")
 
 
 @pytest.mark.parametrize("key", ["python", "system"])
