@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Look at a host as a careful person would, and compare: what a move of a home must keep.
 
 Independent of the product on purpose: it is what the product's work is checked against.
