@@ -61,12 +61,12 @@ def find(tags, user):
 
 
 def of_storage(virtual_machines, account, share):
-    """The attachments of one share among listed virtual machines, in the form of the results, sorted by name."""
+    """The attachments of one share (None: of all shares) of an account among listed machines, sorted by name."""
     found = []
     for machine in virtual_machines:
         for key, value in (machine.get("tags") or {}).items():
             attachment = parse(key, value)
-            if attachment and (attachment.account, attachment.share) == (account, share):
+            if attachment and attachment.account == account and share in (None, attachment.share):
                 found.append(_entry(machine["id"], attachment))
     return sorted(found, key=lambda entry: (entry["name"], entry["id"], entry["user"]))
 

@@ -122,7 +122,11 @@ def _filled(values, defaults):
 def _from_file(path, profile):
     """A profile of azure.azcollection's INI file of credentials; empty when there is none."""
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read(path)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, ValueError):
+        # The parser's own message quotes the line, which may hold a secret.
+        raise _none_found(f"{path} is not an INI file") from None
     return dict(parser[profile]) if parser.has_section(profile) else {}
 
 

@@ -27,7 +27,7 @@ def estimate(billing_model, redundancy, location, size_gib, private_endpoints):
     return {
         "monthly": None if None in monthly else round(sum(monthly), 2),
         "currency": prices.CURRENCY,
-        "source": f"built-in table {prices.DATE}",
+        "source": f"estimate from a built-in table of {prices.DATE}, not from the price API",
         "parts": parts,
     }
 

@@ -119,6 +119,7 @@ def _check_confirmation(params):
                 ("a deletion has to name the storage twice", f"Set confirm to {params['name']} if you really mean it.")
             ],
             try_=f"ansible-playbook azlin.storage.delete -e azlin_storage_name={params['name']} "
+            f"-e azlin_resource_group={params['resource_group']} "
             f"-e azlin_confirm={params['name']}",
         )
 

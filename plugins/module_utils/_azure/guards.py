@@ -179,9 +179,9 @@ def _check_mode(wanted, present):
     """Hosts lose a mounted share when the way to it changes under them."""
     mode = None if present.account is None else result.network_mode(present.account)
     if mode not in (None, wanted.network.mode):
-        _check_unused(
-            wanted, present, f"Changing the network of {wanted.account.name} from {mode} to {wanted.network.mode}"
-        )
+        # The network is the account's, so the homes on all of its shares count.
+        doing = f"Changing the network of {wanted.account.name} from {mode} to {wanted.network.mode}"
+        _check_unused(wanted, present, doing, None)
 
 
 def is_own_endpoint(endpoint, account_id):
@@ -205,6 +205,13 @@ def _check_endpoint(wanted, present):
             f"Private endpoint {wanted.endpoint} exists and leads to something else than {wanted.account.name}.",
             causes=[("another resource uses the name", "Set network.endpoint_name to a free name.")],
         )
+    if result.connection_state(present.endpoint) in result.DEAD_STATES and not is_managed(present.endpoint):
+        raise AzlinError(
+            "name_conflict",
+            f"Private endpoint {wanted.endpoint} does not work any more and does not carry the tag "
+            f"{TAG_KEY}={TAG_VALUE}; it is left alone.",
+            causes=[("somebody else made the endpoint", "Delete it, or set network.endpoint_name to a free name.")],
+        )
     subnet = dig(properties(present.endpoint), "subnet", "id")
     if not same_id(subnet, wanted.network.subnets[0]):
         raise immutable(f"subnet of private endpoint {wanted.endpoint.name}", subnet, str(wanted.network.subnets[0]))
@@ -220,11 +227,11 @@ def check_deletion(wanted, present):
     if present.account is None:
         return
     _check_managed(wanted, present.account)
-    _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}")
+    _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}", wanted.share)
 
 
-def _check_unused(wanted, present, doing):
-    users = attachments.of_storage(present.virtual_machines, wanted.account.name, wanted.share)
+def _check_unused(wanted, present, doing, share):
+    users = attachments.of_storage(present.virtual_machines, wanted.account.name, share)
     if not users or wanted.force:
         return
     listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])

@@ -380,7 +380,7 @@ def _endpoint(wanted, present, location):
     if wanted.network.mode == "service_endpoint":
         return removed_endpoint(wanted, present, needs=("account",))
     steps, endpoint, group = [], present.endpoint, present.zone_group
-    if endpoint is not None and result.connection_state(endpoint) in ("Disconnected", "Rejected"):
+    if endpoint is not None and result.connection_state(endpoint) in result.DEAD_STATES:
         # Bound to an account that was deleted, even when a new one has its name; it cannot be revived.
         steps.append(deletion_of("old_endpoint", "private endpoint", wanted.endpoint, _endpoint_view(endpoint), ()))
         endpoint = group = None

@@ -13,6 +13,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import d
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import endpoint_of
 
+# States of a connection that never comes back: the endpoint has to be made anew.
+DEAD_STATES = ("Disconnected", "Rejected")
+
 
 def storage(account, file_service, share, endpoints, virtual_machines):
     """Return the result for one share.

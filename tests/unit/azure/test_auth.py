@@ -170,3 +170,11 @@ def test_missing_library():
     error = error_of(clients.load, "azlin_no_such_module", "azlin-no-such-library")
     assert error.error_code == "missing_library"
     assert "azlin-no-such-library" in error.msg
+
+
+def test_a_malformed_credential_file_does_not_show_its_content(tmp_path):
+    (tmp_path / ".azure").mkdir()
+    (tmp_path / ".azure" / "credentials").write_text("secret hush\n[default]\n")
+    error = error_of(resolve, tmp_path, auth_source="credential_file")
+    assert error.error_code == "authentication_failed"
+    assert "hush" not in json.dumps(error.as_result()) and error.__suppress_context__

@@ -328,3 +328,20 @@ def test_diff_of_a_replacement_has_both_ends():
     shown = steps.diff(found)
     name = "private endpoint teamhomes01-pe"
     assert shown["before"][name]["target"] == shown["after"][name]["target"] == make.ACCOUNT_ID
+
+
+def test_homes_on_another_share_of_the_account_forbid_another_network_mode():
+    vm_id = f"{make.GROUP_ID}/providers/Microsoft.Compute/virtualMachines/worker-1"
+    users = ({"id": vm_id, "tags": {"azlin-home-ops": "teamhomes01/projects:/home/ops"}},)
+    present = make.complete(virtual_machines=users)
+    assert refusal(present, network=make.network(mode="service_endpoint")).error_code == "in_use"
+
+
+def test_a_dead_endpoint_of_others_is_left_alone():
+    present = make.complete(endpoint={**make.endpoint("Rejected"), "tags": {}})
+    assert refusal(present).error_code == "name_conflict"
+
+
+def test_the_suggested_deletion_has_all_that_the_playbook_needs():
+    error = refusal(make.complete(), state="absent")
+    assert "azlin_resource_group=team" in error.try_

@@ -75,7 +75,8 @@ def test_virtual_networks_are_read_once():
 def test_cost(redundancy, location, endpoints, monthly):
     found = cost.estimate("provisioned_v1", redundancy, location, 500, endpoints)
     assert found["monthly"] == (None if monthly is None else pytest.approx(monthly))
-    assert (found["currency"], found["source"]) == ("USD", f"built-in table {prices.DATE}")
+    assert found["currency"] == "USD"
+    assert prices.DATE in found["source"] and "estimate" in found["source"] and "not from" in found["source"]
 
 
 def test_unknown_size_has_unknown_cost():
