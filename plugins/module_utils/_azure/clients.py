@@ -20,6 +20,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 USER_AGENT = "ansible-azlin-storage"
 # Seconds before its end at which a token is no longer used.
 _TOKEN_RESERVE = 300
+# Seconds for a connection and for an answer, before the SDK tries again; its own default is 300 for both.
+_PATIENCE = {"connection_timeout": 20, "read_timeout": 60}
 
 
 def load(module_name, library):
@@ -117,6 +119,7 @@ class Azure:
                     base_url=self.cloud.resource_manager,
                     credential_scopes=[f"{self.cloud.audience}/.default"],
                     user_agent=USER_AGENT,
+                    **_PATIENCE,
                 )
             return self._clients[key]
 
@@ -133,7 +136,7 @@ class Azure:
     def _fetch(self, url):
         """The JSON behind a URL, over the SDK's own transport, so that proxies and CA bundles mean the same."""
         rest = load("azure.core.rest", "azure-core")
-        client = self._core.PipelineClient(base_url=url)
+        client = self._core.PipelineClient(base_url=url, **_PATIENCE)
         try:
             response = client.send_request(rest.HttpRequest("GET", url))
             response.raise_for_status()

@@ -178,3 +178,10 @@ def test_a_malformed_credential_file_does_not_show_its_content(tmp_path):
     error = error_of(resolve, tmp_path, auth_source="credential_file")
     assert error.error_code == "authentication_failed"
     assert "hush" not in json.dumps(error.as_result()) and error.__suppress_context__
+
+
+def test_requests_have_short_timeouts(monkeypatch):
+    for name, value in PRINCIPAL.items():
+        monkeypatch.setenv(name, value.replace("tenant", "11111111-2222-3333-4444-555555555555"))
+    config = clients.Azure({"auth_source": "env"}).storage()._client._pipeline._transport.connection_config
+    assert (config.timeout, config.read_timeout) == (20, 60)
