@@ -43,7 +43,9 @@ options:
     choices: [attached, detached, rolled_back]
     default: attached
   user:
-    description: The login name of the user. It must exist, and it cannot be root.
+    description:
+      - The login name of the user. It must exist, and it cannot be root.
+      - Lower-case letters, digits, underscores and hyphens. Names with capital letters or full stops are refused.
     type: str
     required: true
   home:
@@ -120,7 +122,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: The transaction that ran or, in check mode, would run; C(null) when nothing has to be done.
+  description:
+    - The transaction that ran or, in check mode, would run; C(null) when nothing has to be done.
+    - V(recover) when what an earlier run left was undone or finished and nothing else was to be done; in check mode
+      whenever there is something to recover, since what follows cannot be known before.
   type: str
   returned: success
   sample: attach

@@ -31,12 +31,14 @@ def request_of(params):
         raise invalid("mount_timeout", timeout, "it is not a time", "Give a number of seconds from 1.")
     user = users.lookup(user_name)
     path = names.absolute_path(params.get("home") or user.home, "home")
+    # Again, since links above it may lead to a path that fstab cannot hold.
+    path = names.absolute_path(preflight.real_home(path), "home")
     if path.count("/") < 2:
         raise invalid("home", path, "a home in the root directory cannot be moved", "Use for example /home/azureuser.")
     return Request(
         state=params.get("state") or "attached",
         user=user,
-        home=preflight.real_home(path),
+        home=path,
         source=source,
         seed=params.get("seed") or "if_empty",
         copy_back=params.get("copy_back") or "full",

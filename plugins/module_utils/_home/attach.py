@@ -57,8 +57,7 @@ class Mount(Operation):
 
     def persist(self):
         """Let the share be mounted at boot."""
-        situation = preflight.look(self.host, self.journal, self.home)
-        self.change_fstab(preflight.wanted_fstab(situation, self.request))
+        self.change_fstab(lambda text: preflight.wanted_fstab(text, self.request))
 
     def verify_share(self):
         """The right share is mounted, and the user can work in it."""
@@ -124,13 +123,16 @@ class Attach(Mount):
         """Decide under the share's lock who fills it, and copy while the user goes on working."""
         self._keys = keys.read(self.request.user, self.home)
         try:
-            self._lock = seed.Lock(self.stage, cancelled=self.interrupted)
+            self._seed()
         except PermissionError as error:
             raise AzlinError(
                 "access_denied",
                 f"root of this host may not write to {self.request.source}.",
                 causes=[("the share squashes root", "create it with root_squash: NoRootSquash")],
             ) from error
+
+    def _seed(self):
+        self._lock = seed.Lock(self.stage, cancelled=self.interrupted)
         decision = seed.decide(self.stage, self.request.seed, self.journal.uncommitted_seeds)
         self.seeded = decision == seed.SEED
         if decision == seed.SEED:
@@ -222,6 +224,8 @@ class Attach(Mount):
     def unexchange(self):
         """Put the old home back, if it is beside."""
         if self._is_original(self.spare):
+            # A boot in between may have mounted the share, by a line that fstab had before.
+            self.unmount_home()
             exchange.exchange(self.spare, self.home)
 
     def keep(self):

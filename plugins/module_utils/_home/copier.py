@@ -32,8 +32,6 @@ _EXAMPLES = 5
 _ZEROS = bytes(_PAGE)
 # Azure Files keeps times in units of 100 ns (that of NTFS).
 _TIME_UNIT_NS = 100
-# A name vanished, or became something else, between looking at it and opening it.
-_MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -232,7 +230,7 @@ class Copier:
             self._copy_entry(directory, name)
         except OSError as error:
             # Expected of the source, which its owner may change at any moment; anything else is a failure.
-            if error.errno not in _MOVED or error.filename != name:
+            if error.errno not in trees.GONE or error.filename != name:
                 raise
             self._unstable(directory.below(name))
         self._leave(directory)

@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import time
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
@@ -22,7 +23,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     seed,
     trees,
 )
-from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside, next_backup
 from ansible_collections.azlin.storage.plugins.module_utils._home.operation import Operation
 from ansible_collections.azlin.storage.plugins.module_utils._home.transaction import Step
 
@@ -60,7 +61,7 @@ class Detach(Operation):
     def facts(self):
         """The inodes tell which directory is which when a run dies."""
         mounted = self._mount() is not None
-        return dict(super().facts(), mounted=mounted, replacement=None, backup=None, keys="")
+        return dict(super().facts(), mounted=mounted, replacement=None, exchanged_ns=None, backup=None, keys="")
 
     def stage_home(self):
         """Reach the share in private: what is mounted on the home, or else by a mount of its own."""
@@ -77,14 +78,19 @@ class Detach(Operation):
         survey = trees.survey(self.stage, exclude=seed.OURS)
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
-        if os.path.lexists(self.replacement):
-            trees.remove(self.replacement)
+        # Left by a run whose journal is gone; it may be the only copy of something.
+        rescue.retire(self.replacement, self.home)
         os.mkdir(self.replacement, 0o700)
         self.journal.note(replacement=os.lstat(self.replacement).st_ino)
 
     def remove_copy(self):
-        """Remove the unfinished copy, which nobody has used."""
-        if os.path.lexists(self.replacement):
+        """Remove the copy; one that was the home for a while, and was worked in, is kept as a backup."""
+        if not self._is_replacement(self.replacement):
+            return
+        exchanged = self.journal.facts["exchanged_ns"]
+        if exchanged is not None and trees.changed_since(self.replacement, exchanged):
+            exchange.move(self.replacement, next_backup(self.home))
+        else:
             trees.remove(self.replacement)
 
     def copy(self):
@@ -109,8 +115,14 @@ class Detach(Operation):
             return
         if mountinfo.at(mountinfo.read(), self.stage) is not None:
             self.host.mounter.bind(self.stage, self.home)
-        else:
+            return
+        try:
             self.host.mounter.mount(self.request.source, self.home)
+        except AzlinError:
+            # After a crash the server may be gone for good, and the way to the backup must stay open: the home is
+            # then what it is after a boot without the server, and the next attach mounts it.
+            if self.journal.attachment is None or not self.recovering():
+                raise
 
     def final(self):
         """Copy what changed since; nobody gets at the share through the home any more."""
@@ -120,16 +132,24 @@ class Detach(Operation):
 
     def exchange(self):
         """Put the local directory in the place of the mount point."""
+        self.journal.note(exchanged_ns=time.time_ns())
         exchange.exchange(self.replacement, self.home)
 
     def unexchange(self):
         """Put the mount point back, if the local directory is in its place."""
-        if self._mount() is None and os.lstat(self.home).st_ino == self.journal.facts["replacement"]:
+        if not os.path.lexists(self.replacement) or self._is_replacement(self.replacement):
+            return
+        # A boot in between mounted the share over the local directory, by the line that fstab still had.
+        self.unmount_home()
+        if self._is_replacement(self.home):
             exchange.exchange(self.replacement, self.home)
+
+    def _is_replacement(self, path):
+        return os.path.lexists(path) and os.lstat(path).st_ino == self.journal.facts["replacement"]
 
     def unpersist(self):
         """Do not mount the share at boot any more."""
-        self.change_fstab(fstab.without_entry(fstab.read(self.host.fstab), self.home))
+        self.change_fstab(lambda text: fstab.without_entry(text, self.home))
 
     def commit(self):
         """From here on the home is local."""
@@ -182,5 +202,5 @@ class DetachToBackup(Detach):
         try:
             return keys.read(self.request.user, self.home).decode("utf-8", "surrogateescape")
         except AzlinError:
-            # The server is gone, which is no reason not to go back to a local home.
+            # The server or the share is gone, which is no reason not to go back to a local home.
             return ""

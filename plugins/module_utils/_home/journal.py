@@ -92,9 +92,12 @@ class Journal:
             raise self._unreadable(f"it is not JSON ({error})") from error
         if not isinstance(document, dict) or document.get("version") != VERSION:
             raise self._unreadable("its format is not the one this version writes")
-        self.attachment = document["attachment"]
-        self.transaction = document["transaction"]
-        self.uncommitted_seeds = document["uncommitted_seeds"]
+        try:
+            self.attachment = document["attachment"]
+            self.transaction = document["transaction"]
+            self.uncommitted_seeds = document["uncommitted_seeds"]
+        except KeyError as error:
+            raise self._unreadable(f"it lacks {error}") from error
 
     def _unreadable(self, reason):
         return AzlinError(
@@ -107,8 +110,7 @@ class Journal:
 @contextmanager
 def exclusive(directory, user):
     """Hold this host's lock on the home of a user; the kernel drops it when the process dies."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    handle = os.open(os.path.join(directory, f"{user}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open_lock(directory, f"{user}.lock")
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,3 +123,19 @@ def exclusive(directory, user):
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def exclusive_fstab(directory):
+    """Hold this host's lock on fstab, which runs for several users change."""
+    handle = _open_lock(directory, ".fstab.lock")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _open_lock(directory, name):
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    return os.open(os.path.join(directory, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -26,15 +26,18 @@ _GROUP_OR_OTHERS_WRITE = 0o022
 
 
 def read(user, home, timeout=20):
-    """Return the bytes of the authorized_keys that sshd uses now: read as the user, links followed; b"" if none."""
+    """Return the bytes of the authorized_keys that sshd uses now: read as the user, links followed; b"" if none.
+
+    sshd_config(5): unless AuthorizedKeysFile is set, there are two files.
+    """
     path = os.path.join(home, DIRECTORY, FILE)
 
     def content():
-        try:
-            with open(path, "rb") as stream:
-                return stream.read().decode("utf-8", "surrogateescape")
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return ""
+        texts = []
+        for name in (path, path + "2"):
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError), open(name, "rb") as stream:
+                texts.append(stream.read().decode("utf-8", "surrogateescape"))
+        return "\n".join(filter(None, texts))
 
     try:
         return users.call_as(user, content, timeout).encode("utf-8", "surrogateescape")
@@ -43,6 +46,15 @@ def read(user, home, timeout=20):
             "server_unreachable",
             f"{path} could not be read within {timeout} s.",
             causes=[("the file system below it does not answer", "repair that mount first")],
+        ) from error
+    except child.ChildFailed as error:
+        raise AzlinError(
+            "unsupported",
+            f"{path} could not be read as {user.name}: {error}.",
+            causes=[
+                ("it is not a file, or its links go in circles", "replace it by a plain file"),
+                ("the share was deleted, or admits this host no more", "detach the home with copy_back: none"),
+            ],
         ) from error
 
 

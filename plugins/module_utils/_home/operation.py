@@ -20,6 +20,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     users,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import exclusive_fstab
 
 _PROBE = ".azlin-probe"
 _VERIFY_TIMEOUT = 60
@@ -63,6 +64,10 @@ class Operation:
         """Whether to stop soon."""
         return self._interrupts is not None and self._interrupts.pending()
 
+    def recovering(self):
+        """Whether this is what an earlier run left."""
+        return self._interrupts is None
+
     # Staging: the share where only root gets at it.
 
     def stage_share(self):
@@ -105,21 +110,25 @@ class Operation:
 
     # fstab.
 
-    def change_fstab(self, after):
-        """Write a new fstab, noting both texts first."""
-        before = fstab.read(self.host.fstab)
-        if before != after:
+    def change_fstab(self, edit):
+        """Give fstab the text that ``edit`` makes of the present one, noting both first."""
+        with exclusive_fstab(self.host.state_dir):
+            before = fstab.read(self.host.fstab)
+            after = edit(before)
+            if before == after:
+                return
             self.journal.note(fstab_before=before, fstab_after=after)
             fstab.write(self.host.fstab, after)
-            self.host.reload_units()
+        self.host.reload_units()
 
     def restore_fstab(self):
         """Put the old text back, or only our entry when somebody else has edited fstab since."""
         before, after = self.journal.facts["fstab_before"], self.journal.facts["fstab_after"]
-        present = fstab.read(self.host.fstab)
-        if before is None or present == before:
-            return
-        fstab.write(self.host.fstab, before if present == after else self._old_entry(present, before))
+        with exclusive_fstab(self.host.state_dir):
+            present = fstab.read(self.host.fstab)
+            if before is None or present == before:
+                return
+            fstab.write(self.host.fstab, before if present == after else self._old_entry(present, before))
         self.host.reload_units()
 
     def _old_entry(self, present, before):

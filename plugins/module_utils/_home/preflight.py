@@ -64,10 +64,10 @@ def look(host, journal, home):
     )
 
 
-def wanted_fstab(situation, request):
-    """The text that fstab has to have for an attached home."""
+def wanted_fstab(text, request):
+    """What the text of fstab has to become for an attached home."""
     line = fstab_line(request.source, request.home, extra=request.extra_options)
-    return fstab.with_entry(situation.fstab_text, request.home, line)
+    return fstab.with_entry(text, request.home, line)
 
 
 def check_attach(host, situation, request):

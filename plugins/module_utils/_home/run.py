@@ -72,7 +72,8 @@ def _apply(host, request, check_mode, checkpoint):
         with transaction.Interrupts():
             _recover(host, request, journal)
     operation = None
-    if request.state != "rolled_back":
+    # What an unfinished run left cannot be judged before it is undone.
+    if request.state != "rolled_back" and not (unfinished and check_mode):
         operation = _choose(host, request, journal)
     if operation is not None and not check_mode:
         with transaction.Interrupts() as interrupts:
@@ -99,7 +100,7 @@ def _choose_attach(host, situation, request):
     preflight.check_attach(host, situation, request)
     if situation.mount is None:
         return attach.Attach if situation.attachment is None else attach.Mount
-    if situation.fstab_text != preflight.wanted_fstab(situation, request):
+    if situation.fstab_text != preflight.wanted_fstab(situation.fstab_text, request):
         return attach.Persist
     return None
 
@@ -139,13 +140,11 @@ def _result(host, request, journal, before, operation, recovered):
 
 def _prediction(host, request, journal, before, operation, unfinished):
     after = dict(before)
-    if operation is not None and request.state == "attached":
-        entries = fstab.entries_for(
-            preflight.wanted_fstab(preflight.look(host, journal, request.home), request), request.home
-        )
+    if (unfinished or operation is not None) and request.state == "attached":
+        entries = fstab.entries_for(preflight.wanted_fstab(fstab.read(host.fstab), request), request.home)
         lines = [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in entries]
         after.update(state="attached", mounted=True, source=request.source, fstab=lines)
-    elif operation is not None:
+    elif operation is not None or (unfinished and request.state == "detached"):
         after.update(state="local", mounted=False, source=None, fstype=None, options=[], fstab=[], backup=None)
     return {
         "changed": unfinished or operation is not None,

@@ -71,8 +71,9 @@ def decide(share, policy, uncommitted):
             return ADOPT
         return SEED if policy == "if_empty" else FRESH
     half_done = marker["state"] == "seeding"
-    # This host filled the share and then went back to its local home, which has lived on since.
-    given_up = marker["id"] in uncommitted and not marker["adopted_by"]
+    # This host filled the share and then went back to its local home, which has lived on since. After a crash the
+    # user may have worked on the share first; that is not copied over, and the local home becomes the backup.
+    given_up = marker["id"] in uncommitted and not marker["adopted_by"] and not _used(share)
     if not (half_done or given_up):
         return ADOPT
     if policy == "never":
@@ -100,6 +101,13 @@ def mark_adopted(share):
     host = socket.gethostname()
     if marker is not None and host not in marker["adopted_by"]:
         _save(share, dict(marker, adopted_by=marker["adopted_by"] + [host]))
+
+
+def _used(share):
+    """Whether anything on the share is younger than the marker that says it is whole."""
+    with _directory(share) as directory:
+        complete = os.lstat(f"{directory}/seed.json").st_ctime_ns
+    return trees.changed_since(share, complete, exclude=OURS)
 
 
 def _has_content(share):

@@ -11,6 +11,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A name vanished, or became something else, between looking at it and opening it.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # Azure docs, "Scalability and performance targets for Azure Files": hard links per file.
 MAX_LINKS = 178
 # Extended attributes that mean something to a user and that NFS 4.1 on Azure cannot hold.
@@ -99,17 +102,50 @@ def remove_below(parent, name, device):
     os.rmdir(name, dir_fd=parent)
 
 
+def changed_since(path, moment_ns, exclude=()):
+    """Whether anything below a directory was changed or created after a moment (ns) of its file system's clock."""
+    root = open_directory(path)
+    try:
+        return _changed_below(root, moment_ns, exclude)
+    finally:
+        os.close(root)
+
+
+def _changed_below(handle, moment_ns, exclude):
+    with os.scandir(handle) as entries:
+        for entry in entries:
+            if entry.name in exclude:
+                continue
+            status = _unless_gone(entry.stat, follow_symlinks=False)
+            if status is None:
+                return True
+            if status.st_ctime_ns > moment_ns:
+                return True
+            if stat.S_ISDIR(status.st_mode):
+                child = open_directory(entry.name, handle)
+                try:
+                    if _changed_below(child, moment_ns, ()):
+                        return True
+                finally:
+                    os.close(child)
+    return False
+
+
 def _survey_directory(handle, path, result, seen, exclude):
     _note_attributes(handle, ".", path or ".", result)
     with os.scandir(handle) as entries:
         for entry in entries:
             if not path and entry.name in exclude:
                 continue
-            status = entry.stat(follow_symlinks=False)
+            status = _unless_gone(entry.stat, follow_symlinks=False)
+            if status is None:
+                continue
             below = f"{path}/{entry.name}" if path else entry.name
             _count(status, below, result, seen)
             if stat.S_ISDIR(status.st_mode):
-                child = open_directory(entry.name, handle)
+                child = _unless_gone(open_directory, entry.name, handle)
+                if child is None:
+                    continue
                 try:
                     _survey_directory(child, below, result, seen, ())
                 finally:
@@ -117,6 +153,16 @@ def _survey_directory(handle, path, result, seen, exclude):
                 result.directories += 1
             else:
                 _note_attributes(handle, entry.name, below, result)
+
+
+def _unless_gone(function, *arguments, **options):
+    """The result of a function, or None when its owner has removed or replaced the name meanwhile."""
+    try:
+        return function(*arguments, **options)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+        return None
 
 
 def _count(status, path, result, seen):

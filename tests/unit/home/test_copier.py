@@ -170,3 +170,15 @@ def test_removing_a_tree_stops_at_a_mount(tmp_path):
         subprocess.run(["umount", str(inner)], check=True)
     trees.remove(str(tmp_path / "tree"))
     assert not (tmp_path / "tree").exists()
+
+
+def test_names_that_vanish_during_a_survey_do_not_count(trees_of, monkeypatch):
+    source, _target = trees_of
+    count = trees._count
+
+    def vanish(status, path, result, seen):
+        count(status, path, result, seen)
+        subprocess.run(["find", source, "-mindepth", "1", "-delete"], check=True)
+
+    monkeypatch.setattr(trees, "_count", vanish)
+    assert trees.survey(source).names <= 1

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import attach, detach, manifest
+from ansible_collections.azlin.storage.plugins.module_utils._home import attach, detach, manifest, mountinfo
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .conftest import KEY, SOURCE
+from .conftest import KEY, SOURCE, UID, read
 
 
 def points(*operations):
@@ -172,3 +173,80 @@ def test_fstab_edited_meanwhile_loses_only_our_line(world):
     with open(world.fstab, "rb") as stream:
         text = stream.read()
     assert world.home.encode() not in text and text.endswith(b"late /late ext4 noauto 0 0\n")
+
+
+def work(directory, name="work"):
+    """What a user does who finds the home in order after a crash."""
+    path = os.path.join(directory, name)
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write("a week of work")
+    os.chown(path, UID, UID)
+
+
+def test_work_on_the_share_after_a_kill_is_not_copied_over(world):
+    killed(world, "attach", "before", "verify")
+    work(world.home)
+    result = world.apply()
+    assert result["recovered"] and result["seeded"] is False
+    assert read(world.home, "work") == b"a week of work"
+
+
+def test_work_in_the_local_copy_after_a_kill_is_kept(world):
+    world.apply()
+    killed(world, "detach", "after", "unpersist")
+    work(world.home)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    assert read(world.home + ".backup.1", "work") == b"a week of work"
+
+
+@pytest.mark.parametrize("action", ["detach", "detach_to_backup"])
+def test_a_boot_before_fstab_was_changed_mounts_over_the_local_home(world, action):
+    tree = world.tree()
+    world.apply()
+    killed(world, action, "before", "unpersist")
+    for path in [mount.path for mount in mountinfo.below(mountinfo.read(), world.host.run_dir)]:
+        subprocess.run(["umount", path], check=True)
+    world.host.mounter.mount(SOURCE, world.home)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    assert manifest.compare(tree, world.tree(world.home + ".backup")) == []
+    subprocess.run(["umount", world.home], check=True)
+    assert sorted(os.listdir(world.home)) == [".ssh", "README-home-not-mounted.txt"]
+
+
+def test_a_boot_in_the_middle_of_an_attach_that_found_its_line_in_fstab(world):
+    before = world.snapshot()
+    killed(world, "attach", "after", "keep")
+    world.host.mounter.mount(SOURCE, world.home)
+    world.apply("rolled_back")
+    assert world.snapshot() == before
+
+
+def test_what_lies_in_the_place_of_the_copy_is_not_removed(world):
+    world.apply()
+    os.mkdir(os.path.join(world.homes, ".azhomer.azlin-local"))
+    work(os.path.join(world.homes, ".azhomer.azlin-local"))
+    world.apply("detached")
+    assert read(world.home + ".backup.1", "work") == b"a week of work"
+
+
+def test_recovery_and_return_to_the_backup_need_no_server(world):
+    tree = world.tree()
+    world.apply()
+    killed(world, "detach", "before", "exchange")
+    for mount in reversed(mountinfo.below(mountinfo.read(), world.host.run_dir)):
+        subprocess.run(["umount", mount.path], check=True)
+    subprocess.run(["umount", world.share], check=True)
+    os.rmdir(world.share)
+    assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
+    assert manifest.compare(tree, world.tree()) == []
+
+
+def test_check_mode_sees_that_an_unfinished_run_comes_first(world):
+    killed(world, "attach", "after", "exchange")
+    before = world.snapshot()
+    predicted = world.apply(check_mode=True)
+    assert predicted["changed"] and predicted["action"] == "recover"
+    assert predicted["home"]["state"] == "attached" and predicted["home"]["source"] == SOURCE
+    assert world.snapshot() == before

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
+from ansible_collections.azlin.storage.plugins.module_utils._home import attach, manifest
 
 from .conftest import KEY, OTHER_KEY, SOURCE, UID, World, populate, read, write
 
@@ -277,3 +277,14 @@ def test_a_journal_of_a_newer_version_is_left_alone(world):
     with open(path, "w", encoding="utf-8") as stream:
         json.dump({"version": 99}, stream)
     assert error_of(world.apply).error_code == "journal_conflict"
+
+
+def test_a_share_that_squashes_root_is_named(world, monkeypatch):
+    def squashed(_operation):
+        raise PermissionError(1, "Operation not permitted")
+
+    before = world.snapshot()
+    monkeypatch.setattr(attach.Attach, "_own_root", squashed)
+    error = error_of(lambda: world.apply(seed="never"))
+    assert error.error_code == "access_denied" and "root_squash" in error.causes[0][1]
+    assert world.snapshot() == before

@@ -16,10 +16,12 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     arguments,
+    attach,
     child,
     exchange,
     holders,
     info,
+    journal,
     keys,
     users,
 )
@@ -226,3 +228,68 @@ def test_instance_metadata():
         found = info.instance(f"http://127.0.0.1:{server.server_port}/metadata/instance")
         server.shutdown()
     assert found["vm_id"] == compute["resourceId"] and found["resource_group"] == "g"
+
+
+def test_a_home_below_a_link_to_a_path_that_fstab_cannot_hold_is_refused(tmp_path):
+    (tmp_path / "my disk" / "u").mkdir(parents=True)
+    (tmp_path / "home").symlink_to("my disk")
+    with pytest.raises(AzlinError) as caught:
+        arguments.request_of({"user": USER, "home": str(tmp_path / "home" / "u"), "source": SOURCE})
+    assert caught.value.error_code == "invalid_argument" and "my disk" in caught.value.msg
+
+
+def test_keys_that_cannot_be_read_are_an_error_with_a_remedy(tmp_path):
+    os.makedirs(tmp_path / ".ssh" / "authorized_keys")
+    for path in (tmp_path, tmp_path / ".ssh", tmp_path / ".ssh" / "authorized_keys"):
+        os.chown(path, UID, UID)
+    for parent in list(tmp_path.parents)[:-2]:
+        parent.chmod(0o755)
+    with pytest.raises(AzlinError) as caught:
+        keys.read(users.lookup(USER), str(tmp_path))
+    assert caught.value.causes
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"version": 1}', '{"version": 99}', "[]", "\xff"])
+def test_a_journal_that_cannot_be_used_is_named(tmp_path, text):
+    (tmp_path / "u.json").write_text(text, encoding="latin-1")
+    with pytest.raises(AzlinError) as caught:
+        journal.Journal(str(tmp_path), "u")
+    assert caught.value.error_code == "journal_conflict" and "u.json" in caught.value.msg
+
+
+def test_two_users_at_once_both_get_their_line_in_fstab(world):
+    """Runs for two users hold different locks, and fstab is one."""
+    names = [f"user{number}" for number in range(6)]
+    children = []
+    for name in names:
+        child_id = os.fork()
+        if child_id == 0:
+            status = 1
+            try:
+                record = journal.Journal(world.host.state_dir, name)
+                record.begin(name, "attach", {"fstab_before": None, "fstab_after": None})
+                for number in range(20):
+                    home = f"/home/{name}-{number}"
+                    request = Request(state="attached", user=users.lookup(USER), home=home, source=SOURCE)
+                    attach.Mount(world.host, request, record, "x").persist()
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child_id)
+    assert [os.waitpid(child_id, 0)[1] for child_id in children] == [0] * len(names)
+    with open(world.fstab, encoding="latin-1") as stream:
+        lines = [line.split() for line in stream if line.startswith(SOURCE)]
+    assert sorted(line[1] for line in lines) == sorted(
+        f"/home/{name}-{number}" for name in names for number in range(20)
+    )
+
+
+def test_keys_in_the_second_file_that_sshd_reads_count_too(tmp_path):
+    """sshd_config(5): AuthorizedKeysFile is .ssh/authorized_keys .ssh/authorized_keys2 unless set."""
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "authorized_keys").write_text(KEY)
+    (tmp_path / ".ssh" / "authorized_keys2").write_text(OTHER_KEY)
+    for parent in (tmp_path, *list(tmp_path.parents)[:-2]):
+        parent.chmod(0o755)
+    found = keys.read(users.lookup(USER), str(tmp_path))
+    assert found.splitlines() == [KEY.encode(), OTHER_KEY.encode()]
