@@ -103,7 +103,7 @@ def encryption_in_transit(account, file_service):
     https_only = properties(account).get("supportsHttpsTrafficOnly")
     if nfs_encryption_required(file_service) or https_only:
         return "required"
-    return None if https_only is None else "disabled"
+    return None if https_only is None or file_service is None else "disabled"
 
 
 def soft_delete_days(file_service):

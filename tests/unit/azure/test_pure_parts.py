@@ -248,3 +248,8 @@ def test_success_that_is_none(content):
 def test_success():
     content = {"id": "x", "properties": {"provisioningState": "Succeeded"}}
     assert waiters.verify(content, "x", "Creating it", "create_failed") == content
+
+
+def test_encryption_is_unknown_without_the_file_service():
+    assert result.encryption_in_transit(make.account(), None) is None
+    assert result.encryption_in_transit(make.account(supportsHttpsTrafficOnly=True), None) == "required"
