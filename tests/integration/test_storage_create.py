@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import link_name
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import parse_resource_id
 from tests.integration.support import (
     DNS_API,
     GROUP,
@@ -308,7 +310,8 @@ def test_missing_parts_are_made_again(arm, missing):
         "group": (network_id(arm, "privateEndpoints/teamhomes01-pe/privateDnsZoneGroups/default"), NETWORK_API),
         "share": (storage_id(arm, SHARE), STORAGE_API),
         "link": (
-            network_id(arm, "privateDnsZones/privatelink.file.core.lab.test/virtualNetworkLinks/lab-vnet-link"),
+            network_id(arm, "privateDnsZones/privatelink.file.core.lab.test/virtualNetworkLinks/")
+            + link_name(parse_resource_id(network_id(arm, "virtualNetworks/lab-vnet"), "virtual_network")),
             DNS_API,
         ),
     }[missing]

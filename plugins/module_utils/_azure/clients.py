@@ -35,11 +35,12 @@ def load(module_name, library):
             causes=[
                 (
                     f"{module_name} cannot be imported: {exc}",
-                    "Install the collection's meta/requirements.txt with the pip of the Python that Ansible uses, "
+                    "Install the collection's requirements with the pip of the Python that Ansible uses, "
                     "and set ansible_python_interpreter to ansible_playbook_python for localhost.",
                 )
             ],
-            try_="python -m pip install -r meta/requirements.txt",
+            try_="python -m pip install azure-identity azure-mgmt-storage azure-mgmt-network azure-mgmt-privatedns "
+            "azure-mgmt-resource",
         ) from exc
 
 

@@ -162,8 +162,8 @@ def _codes(payload):
 
 
 def is_missing(exc):
-    """Whether the error says that the resource (not the whole subscription) does not exist."""
-    return getattr(exc, "status_code", None) == 404 and describe(exc)[0] not in ("SubscriptionNotFound",)
+    """Whether Azure says that the resource does not exist; not the subscription, nor a proxy about its address."""
+    return getattr(exc, "status_code", None) == 404 and describe(exc)[0] not in ("", "SubscriptionNotFound")
 
 
 def is_busy(exc):

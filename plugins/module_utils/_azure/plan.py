@@ -8,6 +8,8 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import hashlib
+
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
     DEFAULT_SIZE_GIB,
@@ -143,6 +145,11 @@ def _zone(wanted, present):
     return steps
 
 
+def link_name(vnet_id):
+    """Of the link to a network; networks of two resource groups can have one name and share a zone."""
+    return f"{vnet_id.name}-{hashlib.sha256(str(vnet_id).lower().encode()).hexdigest()[:8]}"
+
+
 def _link(zone_id, vnet_id):
     body = {
         "location": "global",
@@ -153,7 +160,7 @@ def _link(zone_id, vnet_id):
         key="link",
         action="create",
         kind="DNS zone link",
-        id=zone_id.child("virtualNetworkLinks", f"{vnet_id.name}-link"),
+        id=zone_id.child("virtualNetworkLinks", link_name(vnet_id)),
         before=None,
         after={"virtual_network": str(vnet_id)},
         body=body,

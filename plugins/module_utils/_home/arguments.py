@@ -8,8 +8,10 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import os
+
 from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, names
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
 from ansible_collections.azlin.storage.plugins.module_utils._home import preflight, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
@@ -20,6 +22,12 @@ def request_of(params):
 
     :param params: dict with ``user``, and any of the other options of azlin_nfs_home.
     """
+    if os.geteuid() != 0:
+        raise AzlinError(
+            "unsupported",
+            "Homes are mounted and their keys looked after by root, and this module does not run as root.",
+            causes=[("the task does not become root", "set become: true")],
+        )
     user_name = names.user_name(params["user"])
     source = params.get("source")
     if source is not None:

@@ -11,8 +11,9 @@ import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import merged_tags, plan
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import link_name, merged_tags, plan
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import parse_resource_id
 from tests.unit.azure import builders as make
 
 SERVICE = make.network(mode="service_endpoint")
@@ -345,3 +346,11 @@ def test_a_dead_endpoint_of_others_is_left_alone():
 def test_the_suggested_deletion_has_all_that_the_playbook_needs():
     error = refusal(make.complete(), state="absent")
     assert "azlin_resource_group=team" in error.try_
+
+
+def test_networks_of_one_name_get_links_of_their_own():
+    here, there, shouted = (
+        link_name(parse_resource_id(make.VNET_ID.replace("/team/", f"/{group}/"), "virtual_network"))
+        for group in ("team", "elsewhere", "TEAM")
+    )
+    assert here == shouted != there

@@ -227,6 +227,7 @@ def test_busy(exc):
 def test_not_busy_and_not_missing():
     assert not errors.is_busy(answer(409, "StorageAccountAlreadyTaken"))
     assert not errors.is_missing(answer(404, "SubscriptionNotFound"))
+    assert not errors.is_missing(answer(404, ""))
     assert errors.is_missing(answer(404, "ResourceNotFound"))
 
 

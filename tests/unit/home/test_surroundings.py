@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -293,3 +294,21 @@ def test_keys_in_the_second_file_that_sshd_reads_count_too(tmp_path):
         parent.chmod(0o755)
     found = keys.read(users.lookup(USER), str(tmp_path))
     assert found.splitlines() == [KEY.encode(), OTHER_KEY.encode()]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [("azlin_nfs_home", {"user": "root", "source": SOURCE}), ("azlin_nfs_home_info", {"user": "root"})],
+)
+def test_who_forgets_become_is_told_so(module, options, check_mode):
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check_mode}})
+    name = f"ansible_collections.azlin.storage.plugins.modules.{module}"
+    program = f"import os, {name} as module; os.setresuid(65534, 65534, 65534); module.main()"
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), TMPDIR="/tmp", HOME="/tmp")
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=given, env=environment, capture_output=True, text=True, check=False
+    )
+    result = json.loads(done.stdout)
+    assert (result["failed"], result["error_code"]) == (True, "unsupported"), result
+    assert "become: true" in result["causes"][0]["remedy"]
