@@ -35,7 +35,7 @@ BIN = Path(sys.executable).parent
 COLLECTION = Path("ansible_collections", "azlin", "storage")
 # What Ansible guarantees to a collection: everything else may be gone.
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
-STAGE_SECONDS = {"molecule": 70 * 60}
+STAGE_SECONDS = {"molecule": 50 * 60}
 DEFAULT_STAGE_SECONDS = 20 * 60
 ROOT_HOME = "user=root state=attached source=nobody.example:/nobody/home"
 # Where packages come from is nobody's business in a log that is passed on.
