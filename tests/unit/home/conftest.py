@@ -1,11 +1,10 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real mounts in a mount namespace of our own: a tmpfs stands in for the share, everything else is the real thing."""
+"""Real mounts in a mount namespace of our own."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -13,161 +12,20 @@ import tempfile
 
 import pytest
 
-from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import manifest, mountinfo, run, seed, users
-from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
-from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+from ansible_collections.azlin.storage.plugins.module_utils._home import mountinfo
 
-USER = "azhomer"
-UID = 54321
-SOURCE = "teamhomes01.file.core.test:/teamhomes01/home"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIfirst first@laptop"
-OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIsecond second@laptop"
-_CLONE_NEWNS = 0x00020000
+from . import world as worlds
+from .world import World, mount_share, populate
 
 
 @pytest.fixture(scope="package", autouse=True)
 def private_mounts():
     """Everything these tests mount is visible to this process and its children only."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if os.geteuid() != 0:
-        pytest.fail("These tests mount file systems: run them as root.", pytrace=False)
-    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
-    if libc.unshare(_CLONE_NEWNS) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        pytest.fail(f"These tests need a mount namespace of their own, and unshare failed: {reason}.", pytrace=False)
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    with tempfile.NamedTemporaryFile("w", suffix=".passwd") as passwd:
-        with open("/etc/passwd", encoding="utf-8") as present:
-            passwd.write(present.read())
-        passwd.write(f"{USER}:x:{UID}:{UID}::/nonexistent:/bin/sh\n")
-        passwd.flush()
-        os.chmod(passwd.name, 0o644)
-        subprocess.run(["mount", "--bind", passwd.name, "/etc/passwd"], check=True)
-        yield
-        subprocess.run(["umount", "/etc/passwd"], check=True)
-    directory = os.getcwd()
-    assert libc.setns(namespace, _CLONE_NEWNS) == 0
-    os.close(namespace)
-    os.chdir(directory)
-
-
-class BindMounter(Mounter):
-    """Mounts the local stand-in for the share; its mount table entry carries the share's source."""
-
-    fstypes = ("tmpfs",)
-
-    def __init__(self, share):
-        super().__init__(mount_options(), 20)
-        self._share = share
-
-    def mount_argv(self, source, target):
-        return ["mount", "--bind", self._share, target]
-
-    def probe(self, host):
-        """There is no server to ask."""
-
-
-class World:
-    """One host with one user, and a share."""
-
-    def __init__(self, base, share, name="host"):
-        self.base = os.path.join(base, name)
-        self.share = share
-        self.homes = os.path.join(self.base, "home")
-        self.home = os.path.join(self.homes, USER)
-        self.fstab = os.path.join(self.base, "etc", "fstab")
-        os.makedirs(self.homes)
-        os.makedirs(os.path.dirname(self.fstab))
-        with open(self.fstab, "wb") as stream:
-            stream.write(b"# keep this \xff comment\n/dev/sda1 / ext4 defaults 0 1\n\nunknown line\n")
-            # No newline at the end, which some editors leave.
-            stream.write(b"last /mnt ext4 noauto 0 0")
-        self.host = Host(
-            mounter=BindMounter(share),
-            fstab=self.fstab,
-            state_dir=os.path.join(self.base, "state"),
-            run_dir=os.path.join(self.base, "run"),
-            systemd=os.path.join(self.base, "no-systemd"),
-        )
-
-    def apply(self, state="attached", check_mode=False, checkpoint=lambda _when, _step: None, **options):
-        source = options.pop("source", SOURCE if state == "attached" else None)
-        request = Request(state=state, user=users.lookup(USER), home=self.home, source=source, **options)
-        return run.apply(self.host, request, check_mode=check_mode, checkpoint=checkpoint)
-
-    def tree(self, path=None):
-        return manifest.build(path or self.home, exclude=seed.OURS, digest=True)
-
-    def snapshot(self):
-        """What a failed run has to leave as it was."""
-        with open(self.fstab, "rb") as stream:
-            text = stream.read()
-        mounts = [
-            (mount.path, mount.source, mount.root, mount.fstype, mount.options)
-            for mount in mountinfo.read()
-            if mount.path.startswith(self.base)
-        ]
-        return {
-            "tree": self.tree(),
-            "names": sorted(os.listdir(self.homes)),
-            "inode": os.lstat(self.home).st_ino,
-            "fstab": (text, os.stat(self.fstab).st_mode, os.stat(self.fstab).st_uid),
-            "mounts": mounts,
-        }
-
-    def mount(self):
-        return mountinfo.at(mountinfo.read(), self.home)
-
-
-def populate(home, key=KEY):
-    """A home as developers have them: dotfiles, hard links, holes, links, odd names, odd modes."""
-    os.makedirs(os.path.join(home, ".ssh"), mode=0o700)
-    write(home, ".ssh/authorized_keys", f"# my keys\n{key}\n", 0o600)
-    write(home, ".bashrc", "alias ll='ls -l'\n")
-    write(home, ".config/deep/er/settings.toml", "x = 1\n")
-    write(home, "run.sh", "#!/bin/sh\n", 0o755)
-    write(home, "secret", "s", 0o400)
-    write(home, "empty", "")
-    write(home, "odd \n name -- *", "odd")
-    write(home, "-rf", "dash")
-    with open(os.path.join(os.fsencode(home), b"latin1-\xe4\xf6"), "wb") as stream:
-        stream.write(b"not utf-8 in its name")
-    os.makedirs(os.path.join(home, "empty-directory"))
-    os.chmod(os.path.join(home, "empty-directory"), 0o500)
-    write(home, "linked/one", "linked content" * 1000)
-    os.link(os.path.join(home, "linked/one"), os.path.join(home, "linked/two"))
-    os.link(os.path.join(home, "linked/one"), os.path.join(home, "three"))
-    os.symlink("/etc/passwd", os.path.join(home, "absolute"))
-    os.symlink("no/such/file", os.path.join(home, "dangling"))
-    os.symlink("linked", os.path.join(home, "to-directory"))
-    with open(os.path.join(home, "sparse"), "wb") as stream:
-        stream.seek(50 << 20)
-        stream.write(b"end")
-    for number in range(40):
-        write(home, f"src/package{number % 5}/module{number}.py", f"VALUE = {number}\n" * number)
-    for directory, names, files in os.walk(os.fsencode(home), topdown=False):
-        for name in names + files:
-            path = os.path.join(directory, name)
-            os.lchown(path, UID, UID)
-            os.utime(path, ns=(1600000000123456700, 1500000000123456700), follow_symlinks=False)
-    os.chmod(os.path.join(home, "run.sh"), 0o4755)
-    os.chown(home, UID, UID)
-    os.chmod(home, 0o750)
-    os.utime(home, ns=(1600000000123456700, 1500000000123456700))
-
-
-def write(home, path, text, mode=0o644):
-    full = os.path.join(home, path)
-    os.makedirs(os.path.dirname(full), exist_ok=True)
-    with open(full, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.chmod(full, mode)
-
-
-def read(directory, path):
-    with open(os.path.join(directory, path), "rb") as stream:
-        return stream.read()
+    try:
+        with worlds.private_mounts():
+            yield
+    except worlds.CannotMount as error:
+        pytest.fail(f"These tests need mounts of their own: {error}.", pytrace=False)
 
 
 @pytest.fixture
@@ -177,7 +35,7 @@ def base():
     os.chmod(path, 0o755)
     share = os.path.join(path, "share")
     os.mkdir(share)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777,nosuid,nodev", SOURCE, share], check=True)
+    mount_share(share)
     yield path
     for mount in reversed(mountinfo.read()):
         if mount.path.startswith(path):

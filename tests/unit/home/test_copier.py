@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import copier, manifest, trees
 
-from .conftest import populate, read, write
+from .world import populate, read, write
 
 
 @pytest.fixture

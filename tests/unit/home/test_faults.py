@@ -16,7 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import attach,
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .conftest import KEY, SOURCE, UID, read
+from .world import KEY, SOURCE, UID, read
 
 
 def points(*operations):

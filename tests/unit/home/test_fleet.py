@@ -11,7 +11,7 @@ import signal
 
 from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
 
-from .conftest import World, populate, read, write
+from .world import World, populate, read, write
 
 HOSTS = 6
 

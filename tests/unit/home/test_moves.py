@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import attach, manifest
 
-from .conftest import KEY, OTHER_KEY, SOURCE, UID, World, populate, read, write
+from .world import KEY, OTHER_KEY, SOURCE, UID, World, populate, read, write
 
 
 def keys_of(home):

@@ -29,7 +29,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
 
-from .conftest import KEY, OTHER_KEY, SOURCE, UID, USER
+from .world import KEY, OTHER_KEY, SOURCE, UID, USER
 
 
 class Says(Mounter):
