@@ -130,8 +130,8 @@ class World:
         return mountinfo.at(mountinfo.read(), self.home)
 
 
-def populate(home, key=KEY):
-    """A home as developers have them: dotfiles, hard links, holes, links, odd names, odd modes."""
+def populate(home, key=KEY, hole=50 << 20):
+    """A home as developers have them: dotfiles, hard links, holes (of so many bytes), links, odd names, odd modes."""
     os.makedirs(os.path.join(home, ".ssh"), mode=0o700)
     write(home, ".ssh/authorized_keys", f"# my keys\n{key}\n", 0o600)
     write(home, ".bashrc", "alias ll='ls -l'\n")
@@ -152,7 +152,7 @@ def populate(home, key=KEY):
     os.symlink("no/such/file", os.path.join(home, "dangling"))
     os.symlink("linked", os.path.join(home, "to-directory"))
     with open(os.path.join(home, "sparse"), "wb") as stream:
-        stream.seek(50 << 20)
+        stream.seek(hole)
         stream.write(b"end")
     for number in range(40):
         write(home, f"src/package{number % 5}/module{number}.py", f"VALUE = {number}\n" * number)
