@@ -16,6 +16,7 @@ ERROR_CODES = {
     "confirmation_required": "A deletion was not confirmed by the name of the storage.",
     "copy_failed": "Files could not be copied completely; the home is as it was.",
     "create_failed": "Azure accepted a creation and then failed it.",
+    "encryption_conflict": "A host cannot reach one endpoint both with and without encryption in transit.",
     "home_busy": "Processes hold files under the home, so it cannot be unmounted.",
     "immutable_property": "The wanted value differs from one that Azure cannot change after creation.",
     "in_use": "Virtual machines still use the storage, or whether they do could not be found out.",

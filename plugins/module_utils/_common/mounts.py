@@ -27,9 +27,14 @@ _NFS_OPTIONS = (
     "nosuid",
     "nodev",
 )
+# Azure docs, "Mount NFS Azure file shares on Linux", the line for aznfs; NFS 4 itself ignores nolock.
+_AZNFS_OPTIONS = ("nolock", "proto=tcp")
 # nofail: a host boots without the server. The mount's own limit keeps that boot short.
 _BOOT_OPTIONS = ("_netdev", "nofail", "x-systemd.mount-timeout=30s")
-_FSTYPES = {"nfs": "nfs"}
+# aznfs is Microsoft's mount helper: TLS by a tunnel on this host, through which it mounts from 127.0.0.1.
+_FSTYPES = {"nfs": "nfs", "aznfs": "aznfs"}
+CLIENTS = tuple(_FSTYPES)
+LOOPBACK = "127.0.0.1"
 _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:=[A-Za-z0-9_./:@%+-]+)?", re.ASCII)
 # What would make a mounted home lose data, or a share that is not NFS 4.1.
 _REFUSED = {
@@ -37,6 +42,9 @@ _REFUSED = {
     "softerr": "a soft mount returns errors to programs in the middle of a write",
     "ro": "a home must be writable",
     "bg": "the mount must be in place when the command returns",
+    "x-systemd.automount": "a login would wait for a mount that nothing shows beforehand",
+    "notls": "encryption is chosen by the client",
+    "port": "Azure Files answers on 2049, and the tunnel of aznfs has a port of its own",
 }
 _FIXED = ("vers", "nfsvers", "minorversion", "sec")
 
@@ -48,6 +56,19 @@ def fstype(client="nfs"):
     return _FSTYPES[client]
 
 
+def encrypted(client):
+    """Whether a client encrypts what goes over the wire."""
+    return client == "aznfs"
+
+
+def mounted_source(source, client="nfs"):
+    """Return the source that the mount table shows for the share ``HOST:/ACCOUNT/SHARE``.
+
+    Source: AZNFS-mount, nfsv4mountscript.sh: the helper mounts ``127.0.0.1:/ACCOUNT/SHARE`` from its tunnel.
+    """
+    return f"{LOOPBACK}:{source.partition(':')[2]}" if encrypted(client) else source
+
+
 def mount_options(client="nfs", extra=()):
     """Return the list of options for mount(8); ``extra`` replaces defaults of the same name.
 
@@ -56,7 +77,8 @@ def mount_options(client="nfs", extra=()):
     fstype(client)
     extra = [_checked(option) for option in extra]
     replaced = {_key(option) for option in extra}
-    return [option for option in _NFS_OPTIONS if _key(option) not in replaced] + extra
+    defaults = _NFS_OPTIONS + (_AZNFS_OPTIONS if encrypted(client) else ())
+    return [option for option in defaults if _key(option) not in replaced] + extra
 
 
 def fstab_options(client="nfs", extra=()):
@@ -67,6 +89,12 @@ def fstab_options(client="nfs", extra=()):
 def fstab_line(source, path, client="nfs", extra=()):
     """Return the line of fstab(5), without its newline."""
     return f"{source} {path} {fstype(client)} {','.join(fstab_options(client, extra))} 0 0"
+
+
+def bind_line(directory, path, home):
+    """Return the line of fstab(5) that shows a local directory at a path in a mounted home, without its newline."""
+    options = ("bind", "_netdev", "nofail", f"x-systemd.requires-mounts-for={home}")
+    return f"{directory} {path} none {','.join(options)} 0 0"
 
 
 def _key(option):

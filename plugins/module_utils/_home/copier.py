@@ -69,14 +69,14 @@ class _Directory:
 class Copier:
     """One pass that makes the tree ``target`` equal to ``source``.
 
-    :param exclude: names directly under either root that are neither copied nor removed.
+    :param exclude: relative paths that are neither copied nor removed.
     :param remove: whether to remove from the target what the source does not have.
     :param cancelled: called now and then; True stops the pass.
     """
 
     def __init__(self, source, target, exclude=(), remove=True, workers=WORKERS, cancelled=lambda: False):
         self._roots = (source, target)
-        self._exclude = frozenset(exclude)
+        self._exclude = trees.by_directory(exclude)
         self._remove = remove
         self._workers = workers
         self._cancelled = cancelled
@@ -187,8 +187,7 @@ class Copier:
         self._leave(directory)
 
     def _names(self, handle, directory):
-        names = set(os.listdir(handle))
-        return names if directory.path else names - self._exclude
+        return set(os.listdir(handle)).difference(self._exclude.get(directory.path, ()))
 
     def _enter(self, directory, name, status):
         source = trees.open_directory(name, directory.source)

@@ -38,19 +38,24 @@ def move(source, target):
     _sync_parents(source, target)
 
 
+def move_below(source, source_name, target, target_name):
+    """As :func:`move`, between open directories: no path that can be redirected. The caller makes it durable."""
+    _renameat2(source_name, target_name, _RENAME_NOREPLACE, source, target)
+
+
 def _sync_parents(*paths):
     for parent in {os.path.dirname(path) for path in paths}:
         fsync_dir(parent)
 
 
-def _renameat2(source, target, flags):
+def _renameat2(source, target, flags, source_directory=_AT_FDCWD, target_directory=_AT_FDCWD):
     libc = ctypes.CDLL(None, use_errno=True)
     old, new = os.fsencode(source), os.fsencode(target)
     if hasattr(libc, "renameat2"):
-        result = libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, flags)
+        result = libc.renameat2(source_directory, old, target_directory, new, flags)
     elif platform.machine() in _SYSCALL:
         number = ctypes.c_long(_SYSCALL[platform.machine()])
-        result = libc.syscall(number, _AT_FDCWD, old, _AT_FDCWD, new, flags)
+        result = libc.syscall(number, source_directory, old, target_directory, new, flags)
     else:
         raise _unsupported(source, "this C library has no renameat2")
     if result == 0:

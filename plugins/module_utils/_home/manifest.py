@@ -16,6 +16,8 @@ import os
 import stat
 from dataclasses import dataclass, fields
 
+from ansible_collections.azlin.storage.plugins.module_utils._home import trees
+
 _TYPES = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
@@ -50,7 +52,7 @@ def type_name(mode):
 def build(root, exclude=(), digest=False):
     """Return {relative path: Item} of a tree; "." is its root.
 
-    :param exclude: names directly under the root that do not count.
+    :param exclude: relative paths that do not count.
     :param digest: also read every file and note its SHA-256.
     """
     statuses = dict(_walk(root, exclude))
@@ -75,12 +77,13 @@ def compare(before, after, precision_ns=1):
 
 def _walk(root, exclude):
     yield ".", os.lstat(root)
+    left_out = trees.by_directory(exclude)
     pending = [""]
     while pending:
         directory = pending.pop()
         with os.scandir(os.path.join(root, directory)) as entries:
             for entry in entries:
-                if not directory and entry.name in exclude:
+                if entry.name in left_out.get(directory, ()):
                     continue
                 path = os.path.join(directory, entry.name)
                 status = entry.stat(follow_symlinks=False)

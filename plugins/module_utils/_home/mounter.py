@@ -8,6 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import os
 import signal
@@ -21,7 +22,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import child, 
 NFS_PORT = 2049
 _PR_SET_PDEATHSIG = 1
 _UNMOUNT_TIMEOUT = 30
-_LIBC = ctypes.CDLL(None)
+_MS_BIND = 4096
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 _NAME = (
     "name_resolution_failed",
@@ -41,7 +43,7 @@ _DENIED = (
     "access_denied",
     [
         ("the host's subnet is not admitted", "run the create playbook with this host's subnet"),
-        ("the account demands encryption in transit", "set encryption_in_transit to disabled, or use a TLS client"),
+        ("the account demands encryption in transit", "use client: aznfs, or set encryption_in_transit to disabled"),
         ("the share does not exist", "look the address up with the status playbook"),
     ],
 )
@@ -52,8 +54,52 @@ _FAILED = (
         ("a mount option is not understood by this kernel", "leave mount_options empty"),
     ],
 )
-# What mount(8) and mount.nfs(8) print. Source: nfs-utils, utils/mount/error.c.
+_NO_HELPER = (
+    "unsupported",
+    [
+        (
+            "the package aznfs is not installed",
+            "configure Microsoft's package repository for this distribution and install aznfs from it",
+        ),
+    ],
+)
+_MIXED = (
+    "encryption_conflict",
+    [
+        (
+            "another share of this server is mounted on this host the other way",
+            "use the same client for all of them, or unmount that one first",
+        ),
+        (
+            "one was until a moment ago",
+            "wait until the watchdog of aznfs has ended its tunnel, or mount once by hand with the option clean",
+        ),
+    ],
+)
+_CERTIFICATE = (
+    "access_denied",
+    [
+        ("something between this host and Azure opens the encryption", "exempt TCP 2049 from inspection"),
+        ("aznfs trusts another authority than this cloud uses", "update the package aznfs"),
+        ("the name resolves to another server", "look the address up with the status playbook"),
+    ],
+)
+_TUNNEL = (
+    "mount_failed",
+    [
+        ("the service aznfswatchdogv4 does not run", "start it: systemctl start aznfswatchdogv4"),
+        ("stunnel is missing or broken", "install the package aznfs again; its log is /opt/microsoft/aznfs/data"),
+    ],
+)
+# What mount(8), mount.nfs(8) and mount.aznfs print; the first that fits counts.
+# Source: nfs-utils, utils/mount/error.c; AZNFS-mount, nfsv4mountscript.sh.
 _MESSAGES = (
+    ("unknown filesystem type 'aznfs'", _NO_HELPER),
+    ("mount to the same endpoint", _MIXED),
+    ("certificate verify failed", _CERTIFICATE),
+    ("aznfswatchdog", _TUNNEL),
+    ("not able to start stunnel", _TUNNEL),
+    ("failed to resolve the ip address", _NAME),
     ("failed to resolve server", _NAME),
     ("name or service not known", _NAME),
     ("temporary failure in name resolution", _NAME),
@@ -73,17 +119,26 @@ class Mounter:
 
     :param options: list of options for mount(8).
     :param timeout: seconds for each connection attempt and for the mount.
+    :param client: ``nfs``, or ``aznfs`` for TLS.
     """
 
     fstypes = mountinfo.NFS_TYPES
 
-    def __init__(self, options, timeout):
+    def __init__(self, options, timeout, client="nfs"):
         self.options = list(options)
         self.timeout = timeout
+        self.client = client
+
+    def with_client(self, client, extra):
+        """The same mounter for another client and other options than the default ones."""
+        other = copy.copy(self)
+        other.client = client
+        other.options = mounts.mount_options(client, extra)
+        return other
 
     def mount_argv(self, source, target):
         """The command that mounts a share."""
-        return ["mount", "-t", mounts.fstype(), "-o", ",".join(self.options), source, target]
+        return ["mount", "-t", mounts.fstype(self.client), "-o", ",".join(self.options), source, target]
 
     def probe(self, host):
         """Fail unless the name resolves and the server answers on the NFS port within the time limit."""
@@ -105,18 +160,32 @@ class Mounter:
         """Show the mounted directory ``source`` at ``target`` too; at once, and with the same mount flags."""
         self._run(["mount", "--bind", source, target], f"{source} could not be bound to {target}", self.timeout)
 
+    def bind_to(self, source, target):
+        """Show a local directory at an open one, whatever its owner does to the path meanwhile."""
+        if _LIBC.mount(os.fsencode(source), f"/proc/self/fd/{target}".encode(), None, _MS_BIND, None) != 0:
+            reason = os.strerror(ctypes.get_errno())
+            raise _error(_FAILED, f"{source} could not be bound to {os.readlink(f'/proc/self/fd/{target}')}: {reason}.")
+
     def unmount(self, target, lazy=False):
         """Unmount a mount point; True if it worked. Lazily it works even while in use or without a server."""
         argv = ["umount", "-l", target] if lazy else ["umount", target]
         return _execute(argv, _UNMOUNT_TIMEOUT)[0] == 0
 
     def ours(self, mount, source):
-        """Whether a mount (or None) is the root of the share ``source``."""
-        return mount is not None and mount.fstype in self.fstypes and mount.source == source and mount.root == "/"
+        """Whether a mount (or None) is the root of the share ``source``, mounted by this client."""
+        shown = mounts.mounted_source(source, self.client)
+        return mount is not None and mount.fstype in self.fstypes and mount.source == shown and mount.root == "/"
 
     def is_share(self, mount):
         """Whether a mount (or None) is a share of any address."""
         return mount is not None and mount.fstype in self.fstypes
+
+    def addresses(self, host):
+        """The addresses of a name; empty if it has none."""
+        try:
+            return set(self._resolve(host))
+        except AzlinError:
+            return set()
 
     def _resolve(self, host):
         def addresses():
@@ -160,22 +229,26 @@ def _die_with_parent():
 
 def _execute(argv, timeout):
     """Return (status, output) of a command; status None when it did not end and was abandoned."""
-    # AnsibleModule.run_command knows no time limit.
-    # pylint: disable-next=ansible-bad-function
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd="/",
-        env=dict(os.environ, LC_ALL="C"),
-        preexec_fn=_die_with_parent,
-        start_new_session=True,
-    )
-    try:
-        output = process.communicate(timeout=timeout)[0]
-    except subprocess.TimeoutExpired:
-        # A process in an uninterruptible NFS call survives even this; it must not hold up the caller.
-        os.killpg(process.pid, signal.SIGKILL)
-        return None, ""
-    return process.returncode, output.decode("utf-8", "replace").strip()
+    # A file, since the tunnel that a mount helper leaves running may keep its output open; in memory, since the disk
+    # may be full.
+    with os.fdopen(os.memfd_create("output"), "w+b") as output:
+        # AnsibleModule.run_command knows no time limit.
+        # pylint: disable-next=ansible-bad-function
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=dict(os.environ, LC_ALL="C"),
+            preexec_fn=_die_with_parent,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            # A process in an uninterruptible NFS call survives even this; it must not hold up the caller.
+            os.killpg(process.pid, signal.SIGKILL)
+            return None, ""
+        output.seek(0)
+        return process.returncode, output.read().decode("utf-8", "replace").strip()

@@ -61,13 +61,22 @@ def open_below(root, path):
     return handle
 
 
+def by_directory(exclude):
+    """Return {relative path of a directory: set of names in it to leave out} of relative paths; "" is the root."""
+    result = {}
+    for path in exclude:
+        directory, name = os.path.split(path)
+        result.setdefault(directory, set()).add(name)
+    return result
+
+
 def survey(path, exclude=()):
-    """Return the :class:`Survey` of a tree."""
+    """Return the :class:`Survey` of a tree; ``exclude`` are relative paths to leave out."""
     result = Survey()
     seen = set()
     root = open_directory(path)
     try:
-        _survey_directory(root, "", result, seen, exclude)
+        _survey_directory(root, "", result, seen, by_directory(exclude))
     finally:
         os.close(root)
     return result
@@ -135,7 +144,7 @@ def _survey_directory(handle, path, result, seen, exclude):
     _note_attributes(handle, ".", path or ".", result)
     with os.scandir(handle) as entries:
         for entry in entries:
-            if not path and entry.name in exclude:
+            if entry.name in exclude.get(path, ()):
                 continue
             status = _unless_gone(entry.stat, follow_symlinks=False)
             if status is None:
@@ -147,7 +156,7 @@ def _survey_directory(handle, path, result, seen, exclude):
                 if child is None:
                     continue
                 try:
-                    _survey_directory(child, below, result, seen, ())
+                    _survey_directory(child, below, result, seen, exclude)
                 finally:
                     os.close(child)
                 result.directories += 1

@@ -11,6 +11,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.mounts impor
     fstab_line,
     fstab_options,
     mount_options,
+    mounted_source,
 )
 
 
@@ -47,3 +48,23 @@ def test_unsafe_or_malformed_options_are_refused(option):
 def test_an_unknown_client_is_refused():
     with pytest.raises(AzlinError, match="smb"):
         mount_options(client="smb")
+
+
+def test_the_client_for_tls_gets_what_its_documentation_says():
+    fields = fstab_line("h.example.net:/acct/home", "/home/azureuser", client="aznfs").split(" ")
+    assert fields[:3] == ["h.example.net:/acct/home", "/home/azureuser", "aznfs"]
+    assert {"sec=sys", "vers=4", "minorversion=1", "nolock", "proto=tcp", "nofail", "_netdev"} <= set(
+        fields[3].split(",")
+    )
+    assert not {"nolock", "notls"} & set(mount_options())
+
+
+def test_the_mount_table_shows_the_tunnel():
+    assert mounted_source("h.example.net:/acct/home", "aznfs") == "127.0.0.1:/acct/home"
+    assert mounted_source("h.example.net:/acct/home") == "h.example.net:/acct/home"
+
+
+@pytest.mark.parametrize("option", ["notls", "port=2049", "x-systemd.automount"])
+def test_options_that_undo_what_was_chosen_elsewhere_are_refused(option):
+    with pytest.raises(AzlinError):
+        mount_options(client="aznfs", extra=[option])

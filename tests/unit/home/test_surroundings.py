@@ -53,6 +53,15 @@ class Says(Mounter):
         ("mount.nfs: Connection refused for x:/a/b on /mnt", "server_unreachable"),
         ("mount: /mnt: bad option; you might need a /sbin/mount.nfs helper program.", "mount_failed"),
         ("mount.nfs: Protocol not supported", "mount_failed"),
+        ("mount: /mnt: unknown filesystem type 'aznfs'.", "unsupported"),
+        (
+            "Mount failed!\nMount to the same endpoint 10.0.0.4 exists that is using clear text (no TLS).",
+            "encryption_conflict",
+        ),
+        ("Mount to the same endpoint 10.0.0.4 exists that is using TLS. Cannot mount", "encryption_conflict"),
+        ("[FATAL] Not able to start stunnel: certificate verify failed", "access_denied"),
+        ("[FATAL] Not able to start stunnel process for '/etc/stunnel/x'!", "mount_failed"),
+        ("Failed to resolve the IP address for x!", "name_resolution_failed"),
     ],
 )
 def test_errors_of_mount_are_told_apart(text, code, tmp_path):
@@ -60,6 +69,15 @@ def test_errors_of_mount_are_told_apart(text, code, tmp_path):
         Says(text).mount(SOURCE, str(tmp_path))
     assert caught.value.error_code == code
     assert text in caught.value.msg and caught.value.causes
+
+
+def test_a_tunnel_that_the_helper_leaves_running_does_not_hold_up_the_mount(tmp_path):
+    class Leaves(Mounter):
+        def mount_argv(self, source, target):
+            return ["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/pid"]
+
+    Leaves([], 20).mount(SOURCE, str(tmp_path))
+    os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
 def test_a_mount_that_hangs_is_given_up(tmp_path):

@@ -1,0 +1,81 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client for TLS: what is mounted, how it is recognised, and that one server is never reached both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import encryption, mountinfo
+from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+
+SUFFIX = "file.core.test"
+SOURCE = f"acct01.{SUFFIX}:/acct01/home"
+HOME = "/home/u"
+TLS_MOUNT = "40 22 0:35 / /srv/a rw - nfs4 127.0.0.1:/acct01/data rw,vers=4.1,port=20049,addr=127.0.0.1\n"
+PLAIN_MOUNT = f"41 22 0:36 / /srv/b rw - nfs4 acct01.{SUFFIX}:/acct01/data rw,vers=4.1,addr=10.0.0.4\n"
+OTHER_PLAIN = f"42 22 0:37 / /srv/c rw - nfs4 acct02.{SUFFIX}:/acct02/data rw,addr=10.0.0.5,clientaddr=10.0.0.9\n"
+ADDRESSES = {f"acct01.{SUFFIX}": {"10.0.0.4"}, f"acct02.{SUFFIX}": {"10.0.0.5"}, f"acct03.{SUFFIX}": {"10.0.0.4"}}
+
+
+def refuse(mounts, fstab_text, client, source=SOURCE):
+    present = encryption.uses(mountinfo.parse(mounts), fstab_text, SUFFIX)
+    encryption.refuse_mixing(present, source, HOME, client, lambda host: ADDRESSES.get(host, set()))
+
+
+@pytest.mark.parametrize(
+    ("mounts", "fstab_text", "client", "where"),
+    [
+        (PLAIN_MOUNT, "", "aznfs", "/srv/b"),
+        (TLS_MOUNT, "", "nfs", "/srv/a"),
+        ("", f"{SOURCE} /srv/d nfs defaults 0 0\n", "aznfs", "/srv/d"),
+        ("", f"{SOURCE} /srv/d aznfs defaults,notls 0 0\n", "aznfs", "/srv/d"),
+        ("", f"{SOURCE} /srv/d aznfs defaults 0 0\n", "nfs", "/srv/d"),
+        # Another name of the same server.
+        ("", f"acct03.{SUFFIX}:/acct03/home /srv/e nfs defaults 0 0\n", "aznfs", "/srv/e"),
+        (PLAIN_MOUNT.replace("acct01.", "old-name."), "", "aznfs", "/srv/b"),
+    ],
+)
+def test_one_server_both_ways_is_refused_and_named(mounts, fstab_text, client, where):
+    with pytest.raises(AzlinError) as caught:
+        refuse(mounts, fstab_text, client)
+    assert caught.value.error_code == "encryption_conflict"
+    assert where in caught.value.msg and where in caught.value.causes[0][1]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "fstab_text", "client"),
+    [
+        (TLS_MOUNT, "", "aznfs"),
+        (PLAIN_MOUNT, "", "nfs"),
+        (OTHER_PLAIN, "", "aznfs"),
+        ("", f"{SOURCE} {HOME} nfs defaults 0 0\n", "aznfs"),
+        ("", f"# {SOURCE} /srv/d nfs defaults 0 0\n/dev/sda1 / ext4 defaults 0 1\n", "aznfs"),
+        ("43 22 0:38 / /srv/f rw - fuse.sshfs 127.0.0.1:/acct01/data rw\n", "", "nfs"),
+        ("44 22 0:39 / /srv/g rw - nfs4 127.0.0.1:/ rw\n", "", "nfs"),
+    ],
+)
+def test_other_servers_and_the_same_way_are_no_conflict(mounts, fstab_text, client):
+    refuse(mounts, fstab_text, client)
+
+
+def test_names_are_resolved_only_where_it_matters():
+    present = encryption.uses(mountinfo.parse(PLAIN_MOUNT), "", SUFFIX)
+    encryption.refuse_mixing(present, SOURCE, HOME, "nfs", lambda host: pytest.fail(f"asked for {host}"))
+
+
+def test_what_the_tunnel_shows_is_recognised_as_the_share():
+    [shown] = mountinfo.parse(TLS_MOUNT.replace("data", "home"))
+    plain = Mounter([], 20)
+    assert plain.with_client("aznfs", ()).ours(shown, SOURCE)
+    assert not plain.ours(shown, SOURCE)
+    assert not plain.with_client("aznfs", ()).ours(shown, SOURCE.replace("/home", "/other"))
+    assert plain.is_share(shown)
+
+
+def test_the_helper_is_called_for_tls():
+    argv = Mounter([], 20).with_client("aznfs", ("actimeo=30",)).mount_argv(SOURCE, "/mnt")
+    assert argv[:3] == ["mount", "-t", "aznfs"] and argv[-2:] == [SOURCE, "/mnt"]
+    assert {"vers=4", "minorversion=1", "sec=sys", "actimeo=30"} <= set(argv[4].split(","))
