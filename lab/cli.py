@@ -26,7 +26,7 @@ from lab.errors import LabError
 from lab.hosts import ssh
 from lab.hosts.addresses import MOST_HOSTS, address_of, host_names
 from lab.hosts.machines import Hosts, images
-from lab.net import namespace
+from lab.net import capture, namespace
 from lab.nfs import container
 from lab.nfs.image import root_file_system
 from lab.packages import ensure_packages
@@ -90,6 +90,7 @@ def up(paths: LabPaths, options: argparse.Namespace) -> int:
             client = services.start_arm(paths, profile)
             services.seed_azure(paths, client, names)
             services.start_metadata(paths)
+            services.start_tunnel(paths)
             services.write_environment(paths, client)
         with step("keys and inventory"):
             ssh.make_keys(paths)
@@ -137,6 +138,7 @@ def status(paths: LabPaths, _options: argparse.Namespace) -> int:
         "resolver": "up" if alive(paths.processes / "dnsmasq.json") else "missing",
         "metadata": "up" if alive(paths.processes / "metadata.json") else "missing",
         "resource manager": "missing",
+        "tls for nfs": "up" if alive(paths.processes / "tunnel.json") else "missing",
         "nfs server": "up" if container.running(paths) else "off",
     }
     if alive(paths.processes / "arm.json") and paths.arm_file.exists():
@@ -206,6 +208,15 @@ def is_write(entry: dict) -> bool:
     return entry["method"] not in ("GET", "HEAD") and not entry["path"].endswith("/token")
 
 
+def watch_wire(paths: LabPaths, options: argparse.Namespace) -> int:
+    """Run a command on a host and print, as JSON, what of it went over the wire."""
+    require(paths)
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    argv = ssh.ssh_argv(paths, address_of(options.host), command)
+    print(json.dumps(capture.while_running(paths, argv, options.marker.encode())))
+    return 0
+
+
 def require(paths: LabPaths) -> None:
     """Refuse to work on a lab that is not there."""
     if not paths.lab_file.exists():
@@ -254,6 +265,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("hosts", nargs="+", metavar="HOST")
     made = command("nfs", nfs, "stop or start the NFS server")
     made.add_argument("action", choices=("start", "stop"))
+    made = command("capture", watch_wire, "tell whether a text crosses the network while a command runs on a host")
+    made.add_argument("marker", help="the text to look for in every packet")
+    made.add_argument("host", help="for example worker-1")
+    made.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     command("env", env, "print the environment that points Ansible and Azure clients at the lab")
     made = command("requests", requests, "print the request log of the Resource Manager")
     made.add_argument("--clear", action="store_true", help="forget the log instead")

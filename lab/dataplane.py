@@ -16,6 +16,7 @@ class Export:
     ``squash`` is Azure's word: NoRootSquash, RootSquash or AllSquash.
     ``clients`` are the admitted networks in CIDR form; an empty tuple admits nobody.
     ``quota_gib`` is the provisioned size in GiB.
+    ``encrypted``: TLS alone is admitted, clear text refused.
     """
 
     account: str
@@ -23,6 +24,7 @@ class Export:
     squash: str
     clients: tuple[str, ...]
     quota_gib: int
+    encrypted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

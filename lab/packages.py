@@ -22,6 +22,7 @@ COMMANDS = {
     "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "nft": "nftables",
     "losetup": "mount",
     "mke2fs": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",

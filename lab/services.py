@@ -19,7 +19,7 @@ from lab.errors import LabError
 from lab.hosts.addresses import address_of, mac_of
 from lab.net import dns, namespace
 from lab.net.metadata import instance_document
-from lab.nfs import config, container, volumes
+from lab.nfs import config, container, tunnel, volumes
 from lab.nfs.ganesha import write_config
 from lab.paths import REPOSITORY, LabPaths
 from lab.processes import alive, end, spawn, wait_for
@@ -80,6 +80,22 @@ def start_arm(paths: LabPaths, profile: str) -> LabClient:
         if not alive(record):
             raise LabError(f"the Resource Manager does not start: {log.read_text()[-2000:].strip()}")
     return LabClient.from_state_dir(paths.state)
+
+
+def start_tunnel(paths: LabPaths) -> None:
+    """TLS in front of the NFS server; the Resource Manager has made the certificate."""
+    record = paths.processes / "tunnel.json"
+    if not alive(record):
+        spawn(
+            record,
+            [*namespace.enter_argv(paths), sys.executable, "-m", "lab.nfs.tunnel", str(paths.state)],
+            paths.logs / "tunnel.log",
+            cwd=pathlib.Path("/"),
+            env=module_environment(),
+        )
+        wait_for(lambda: tunnel.answers(paths) or not alive(record), START_SECONDS, "the start of TLS for NFS")
+        if not alive(record):
+            raise LabError("TLS for NFS does not start: " + (paths.logs / "tunnel.log").read_text()[-2000:].strip())
 
 
 def start_metadata(paths: LabPaths) -> None:

@@ -26,6 +26,7 @@ def data_plane_state(store: Store) -> DataPlaneState:
         if account["properties"]["provisioningState"] != "Succeeded":
             continue
         clients = admitted_networks(store, account)
+        encrypted = encryption_required(store, account)
         exports += [
             Export(
                 account["name"],
@@ -33,6 +34,7 @@ def data_plane_state(store: Store) -> DataPlaneState:
                 share["properties"]["rootSquash"],
                 clients,
                 share["properties"]["shareQuota"],
+                encrypted,
             )
             for share in store.children(account["id"], SHARES)
             if share["properties"]["enabledProtocols"] == "NFS"
@@ -41,18 +43,21 @@ def data_plane_state(store: Store) -> DataPlaneState:
     return DataPlaneState(tuple(exports), names)
 
 
-def admitted_networks(store: Store, account: Record) -> tuple[str, ...]:
-    """The networks whose hosts may mount, in CIDR form; nobody while encryption is required.
+def encryption_required(store: Store, account: Record) -> bool:
+    """Whether a plaintext mount is refused.
 
-    A plaintext mount is refused as long as the account wants secure transfer or the file service
-    requires encryption in transit (Azure docs: encryption-in-transit-for-nfs-shares).
+    It is as long as the account wants secure transfer or the file service requires encryption in transit
+    (Azure docs: encryption-in-transit-for-nfs-shares).
     """
-    properties = account["properties"]
     service = store.get(f"{account['id']}/fileServices/default")
     settings = service["properties"].get("protocolSettings", {}) if service else {}
     nfs = (settings.get("nfs") or {}).get("encryptionInTransit") or {}
-    if properties["supportsHttpsTrafficOnly"] or nfs.get("required"):
-        return ()
+    return bool(account["properties"]["supportsHttpsTrafficOnly"] or nfs.get("required"))
+
+
+def admitted_networks(store: Store, account: Record) -> tuple[str, ...]:
+    """The networks whose hosts may mount, in CIDR form."""
+    properties = account["properties"]
     networks: set[str] = set()
     for endpoint in approved_endpoints(store, account):
         vnet = store.get(endpoint["properties"]["subnet"]["id"].rsplit("/subnets/", 1)[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing
 
 from lab.dataplane import Export
+from lab.nfs.tunnel import source_of
 
 SQUASH = {"NoRootSquash": "No_Root_Squash", "RootSquash": "Root_Squash", "AllSquash": "All_Squash"}
 ANONYMOUS = 65534  # nobody, as Azure Files maps squashed users
@@ -43,7 +44,7 @@ def render(exports: typing.Iterable[Export], ids: typing.Mapping[str, int]) -> s
     denied, as by Azure. A client of one share is refused another one with "no such file or directory".
     """
     served = list(exports)
-    everybody = sorted({client for export in served for client in export.clients})
+    everybody = sorted({client for export in served for client in admitted(export)})
     root = block(0, "/", "/", "PSEUDO", clients("RO", "No_Root_Squash", everybody))
     shares = [
         block(
@@ -51,11 +52,16 @@ def render(exports: typing.Iterable[Export], ids: typing.Mapping[str, int]) -> s
             f"{EXPORTS}/{export.account}/{export.share}",
             f"/{export.account}/{export.share}",
             "VFS",
-            clients("RW", SQUASH[export.squash], export.clients),
+            clients("RW", SQUASH[export.squash], admitted(export)),
         )
         for export in served
     ]
     return "\n".join((GLOBAL, root, *shares))
+
+
+def admitted(export: Export) -> tuple[str, ...]:
+    """Who the server itself admits: behind TLS, the end of the tunnel, which knows the admitted networks."""
+    return (source_of(export.account),) if export.encrypted else export.clients
 
 
 def block(number: int, path: str, pseudo: str, fsal: str, admitted: str) -> str:

@@ -13,7 +13,7 @@ import threading
 from lab.dataplane import DataPlaneState
 from lab.errors import LabError
 from lab.net import dns, namespace
-from lab.nfs import config, container, volumes
+from lab.nfs import config, container, tunnel, volumes
 from lab.paths import LabPaths
 from lab.processes import wait_for
 
@@ -37,6 +37,7 @@ class GaneshaDataPlane:
             for address in wanted - present:
                 namespace.add_address(self.paths, address)
             self._reload(config.render(state.exports, self._export_ids(state)))
+            tunnel.publish(self.paths, state)
             dns.publish(self.paths, state.names)
             for address in present - wanted:
                 namespace.remove_address(self.paths, address)

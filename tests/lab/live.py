@@ -68,6 +68,10 @@ class LiveLab:
         rules = {"defaultAction": "Deny", "virtualNetworkRules": [{"id": subnet} for subnet in subnets]}
         self.azure.request("PATCH", self.account, {"properties": {"networkAcls": rules}}, STORAGE_API)
 
+    def require_encryption(self) -> None:
+        settings = {"protocolSettings": {"nfs": {"encryptionInTransit": {"required": True}}}}
+        self.azure.request("PUT", f"{self.account}/fileServices/default", {"properties": settings}, STORAGE_API)
+
     def share(self, method: str, name: str, **properties: object) -> dict:
         body = {"properties": properties} if properties else None
         path = f"{self.account}/fileServices/default/shares/{name}"

@@ -9,6 +9,7 @@ import re
 
 from lab.dataplane import Export
 from lab.nfs.config import render
+from lab.nfs.tunnel import STRANGER, rules, source_of
 
 
 def export_blocks(text):
@@ -35,3 +36,21 @@ def test_the_root_is_open_to_every_client_of_a_share():
     exports = [Export("a", "x", "AllSquash", ("10.1.0.0/16",), 100), Export("b", "y", "AllSquash", ("10.2.0.0/16",), 1)]
     root = export_blocks(render(exports, {"a/x": 1, "b/y": 2}))["/"]
     assert "Clients = 10.1.0.0/16, 10.2.0.0/16; Access_Type = RO;" in root
+
+
+def test_behind_tls_only_the_end_of_the_tunnel_is_admitted():
+    export = Export("acct", "home", "NoRootSquash", ("10.0.0.0/8",), 100, encrypted=True)
+    blocks = export_blocks(render([export], {"acct/home": 1}))
+    for block in blocks.values():
+        assert f"Clients = {source_of('acct')}; Access_Type" in block and "10.0.0.0/8" not in block
+
+
+def test_every_account_has_an_end_of_its_own_and_strangers_have_none():
+    sources = {source_of(f"account{number}") for number in range(1000)}
+    assert len(sources) > 990 and STRANGER not in sources
+    assert all(source.startswith("127.") for source in sources)
+
+
+def test_only_encrypted_addresses_are_redirected():
+    assert "ip daddr { 10.0.0.4, 10.0.0.5 } tcp dport 2049" in rules({"10.0.0.5": {}, "10.0.0.4": {}})
+    assert "redirect" not in rules({})
