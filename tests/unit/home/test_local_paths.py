@@ -20,7 +20,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     users,
 )
 
-from .conftest import UID, USER, populate, write
+from .world import UID, USER, populate, write
 
 PATHS = (".cache", ".local/share/containers", "builds")
 
