@@ -38,9 +38,11 @@ options:
     description:
       - V(attached) has the home on O(source).
       - V(detached) has the home on the local disk.
-      - V(rolled_back) undoes a transaction that an earlier run did not finish, and nothing if there is none.
+      - V(confirmed) makes the transaction named by O(confirmation) count; see O(confirm_timeout).
+      - V(rolled_back) undoes a transaction that an earlier run did not finish, or that nobody has confirmed, and
+        nothing if there is none.
     type: str
-    choices: [attached, detached, rolled_back]
+    choices: [attached, detached, confirmed, rolled_back]
     default: attached
   user:
     description:
@@ -72,6 +74,34 @@ options:
     type: str
     choices: [full, none]
     default: full
+  busy:
+    description:
+      - What to do about programs that use the home when it is switched. They are found by the file system they hold
+        (working directory, open file, mapping), seen twice, and do not count when this run descends from them.
+      - V(fail) names them and changes nothing.
+      - V(wait) waits for them for O(busy_timeout).
+      - V(terminate) asks them to end, ends them 10 seconds later, and gives up after O(busy_timeout).
+      - V(ignore) goes on. What they write through files that are open stays in the old home, and they are reported in
+        RV(holders).
+    type: str
+    choices: [fail, wait, terminate, ignore]
+    default: fail
+  busy_timeout:
+    description: Seconds that O(busy=wait) and O(busy=terminate) try.
+    type: int
+    default: 300
+  confirm_timeout:
+    description:
+      - Seconds in which somebody has to come back through a new login after the home was switched. If nobody does, the
+        host puts the old home back by itself. V(0) makes the switch count at once.
+      - Another run of this module that wants the same, or O(state=confirmed), has to come through a new login. With
+        Ansible's SSH connections this happens within the one task.
+      - Needs systemd on the host.
+    type: int
+    default: 120
+  confirmation:
+    description: Which transaction O(state=confirmed) is about; RV(confirmation) of the run that switched the home.
+    type: str
   mount_options:
     description:
       - Mount options besides those that Azure Files needs. One that is set by default replaces it.
@@ -203,11 +233,31 @@ skipped:
   returned: success
 holders:
   description:
-    - Processes that still use the local copy after the home was attached. What they write there is not on the share.
+    - Processes that used the home all the same with O(busy=ignore). What they write to the old one is not in the
+      new one.
+    - Also part of the failure with the error code C(home_busy).
     - C(null) in check mode.
   type: list
   elements: dict
   returned: success
+window_seconds:
+  description:
+    - For how long the home was not usable, from the moment when nobody used it any more to the verified home.
+    - C(null) when nothing was switched.
+  type: float
+  returned: success
+  sample: 0.412
+confirmation:
+  description: What O(state=confirmed) has to be told for the switch to count; C(null) when it counts already.
+  type: dict
+  returned: success
+  contains:
+    id:
+      description: The transaction.
+      type: str
+    seconds:
+      description: How long the host waits, from when it was switched.
+      type: int
 error_code:
   description: A stable word for what went wrong.
   type: str
@@ -228,24 +278,30 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import run_module
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import run
+from ansible_collections.azlin.storage.plugins.module_utils._home import recover, run
 from ansible_collections.azlin.storage.plugins.module_utils._home.arguments import request_of
+from ansible_collections.azlin.storage.plugins.module_utils._home.busy import POLICIES
 from ansible_collections.azlin.storage.plugins.module_utils._home.holders import describe
-from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+
+_STATES = ["attached", "detached", "confirmed", "rolled_back"]
 
 
 def _warn(module, result):
     if result["skipped"]:
         module.warn(f"Sockets and named pipes were not copied: {', '.join(result['skipped'][:10])}")
     if result["holders"]:
-        module.warn(f"Programs still use the local copy {result['home']['backup']}: {describe(result['holders'][:10])}")
+        module.warn(f"Programs still use the home as it was before: {describe(result['holders'][:10])}")
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["attached", "detached", "rolled_back"], "default": "attached"},
+            "state": {
+                "type": "str",
+                "choices": ["attached", "detached", "confirmed", "rolled_back"],
+                "default": "attached",
+            },
             "user": {"type": "str", "required": True},
             "home": {"type": "path"},
             "source": {"type": "str"},
@@ -253,15 +309,19 @@ def main():
             "copy_back": {"type": "str", "choices": ["full", "none"], "default": "full"},
             "mount_options": {"type": "list", "elements": "str", "default": []},
             "mount_timeout": {"type": "int", "default": 30},
+            "busy": {"type": "str", "choices": list(POLICIES), "default": "fail"},
+            "busy_timeout": {"type": "int", "default": 300},
+            "confirm_timeout": {"type": "int", "default": 120},
+            "confirmation": {"type": "str"},
         },
-        required_if=[("state", "attached", ["source"])],
+        required_if=[("state", "attached", ["source"]), ("state", "confirmed", ["confirmation"])],
         supports_check_mode=True,
     )
 
     def apply():
         request = request_of(module.params)
         mounter = Mounter(mount_options(extra=request.extra_options), module.params["mount_timeout"])
-        result = run.apply(Host(mounter=mounter), request, check_mode=module.check_mode)
+        result = run.apply(recover.host(mounter), request, check_mode=module.check_mode)
         _warn(module, result)
         return result
 

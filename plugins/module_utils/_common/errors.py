@@ -29,6 +29,7 @@ ERROR_CODES = {
     "name_resolution_failed": "The host cannot resolve the name of the file service.",
     "network_failed": "The virtual network, subnet, private endpoint or DNS zone could not be set up.",
     "no_space": "There is not enough free space for the copy.",
+    "not_confirmed": "Nobody came back through a new login in time, so the host put the home back.",
     "not_found": "A resource that was named does not exist.",
     "not_managed": "The storage account does not carry this collection's tag and is left alone.",
     "rolled_back": "The transaction failed and everything is as it was before.",
@@ -60,6 +61,14 @@ class AzlinError(Exception):
         self.msg = msg
         self.causes = tuple(causes)
         self.try_ = try_
+        # Further keys of the result, for programs rather than people.
+        self.details = {}
+
+    def with_addition(self, sentence):
+        """The same error with one sentence more."""
+        error = AzlinError(self.error_code, f"{self.msg} {sentence}", self.causes, self.try_)
+        error.details = self.details
+        return error
 
     def as_result(self):
         """The error as keys of a module's result."""
@@ -68,6 +77,7 @@ class AzlinError(Exception):
             "msg": self.msg,
             "causes": [{"cause": cause, "remedy": remedy} for cause, remedy in self.causes],
             "try": self.try_,
+            **self.details,
         }
 
 

@@ -16,6 +16,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.mounts impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import preflight, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
+# The smallest value of options that are a time in seconds.
+_LEAST_SECONDS = {"mount_timeout": 1, "busy_timeout": 0, "confirm_timeout": 0}
+
 
 def request_of(params):
     """Return the :class:`Request` of module parameters; raises before anything is looked at or done.
@@ -34,9 +37,10 @@ def request_of(params):
         source = endpoints.parse_endpoint(source).source
     extra = tuple(params.get("mount_options") or ())
     mount_options(extra=extra)
-    timeout = params.get("mount_timeout")
-    if timeout is not None and timeout < 1:
-        raise invalid("mount_timeout", timeout, "it is not a time", "Give a number of seconds from 1.")
+    for option, least in _LEAST_SECONDS.items():
+        seconds = params.get(option)
+        if seconds is not None and seconds < least:
+            raise invalid(option, seconds, "it is not a time", f"Give a number of seconds from {least}.")
     user = users.lookup(user_name)
     path = names.absolute_path(params.get("home") or user.home, "home")
     # Again, since links above it may lead to a path that fstab cannot hold.
@@ -51,4 +55,8 @@ def request_of(params):
         seed=params.get("seed") or "if_empty",
         copy_back=params.get("copy_back") or "full",
         extra_options=extra,
+        busy=params.get("busy") or "fail",
+        busy_timeout=params.get("busy_timeout") or 0,
+        confirm_timeout=params.get("confirm_timeout") or 0,
+        confirmation=params.get("confirmation"),
     )

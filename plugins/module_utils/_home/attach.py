@@ -32,6 +32,7 @@ class Mount(Operation):
     """Mounting the share on a home that is recorded as attached, or repairing its line in fstab."""
 
     action = "mount"
+    goal = "attached"
 
     def __init__(self, host, request, journal, identifier, interrupts=None):
         super().__init__(host, request, journal, identifier, interrupts)
@@ -45,10 +46,11 @@ class Mount(Operation):
         """Stage, check and bind; then fstab."""
         return [
             Step("stage", self.stage_share, self.unstage),
+            Step("guard", self.start_guard, self.stop_guard),
             Step("mount", self.mount, self.unmount_home),
+            Step("verify", self.verify_share),
             Step("unstage", self.unstage),
             Step("persist", self.persist, self.restore_fstab),
-            Step("verify", self.verify_share),
         ]
 
     def mount(self):
@@ -65,17 +67,32 @@ class Mount(Operation):
         if not self.host.mounter.ours(mount, self.request.source):
             raise AzlinError("verify_failed", f"{self.home} is not a mount of {self.request.source} afterwards.")
         self.verify_as_user()
+        self.end_window()
 
     def commit(self):
         """From here on the home is attached."""
-        if self.journal.attachment is None:
-            self.journal.attachment = {"source": self.request.source, "home": self.home, "backup": None}
+        backup = (self.journal.attachment or {}).get("backup")
+        self.journal.attachment = self.attachment(backup)
+
+    def attachment(self, backup):
+        """What the journal keeps of an attached home: all that mounting and undoing need."""
+        return {
+            "source": self.request.source,
+            "home": self.home,
+            "backup": backup,
+            "mount_options": list(self.request.extra_options),
+        }
 
 
 class Persist(Mount):
     """Only the line in fstab was missing."""
 
     action = "persist"
+
+    @property
+    def confirm_seconds(self):
+        """The home itself does not change, so nobody can be locked out."""
+        return 0
 
     @property
     def steps(self):
@@ -100,19 +117,21 @@ class Attach(Mount):
 
     @property
     def steps(self):
-        """In the order of the design; the window in which the home is not usable is exchange to mount."""
+        """In the order of the design; the window in which the home is not usable is exchange to verify."""
         return [
             Step("stage", self.stage_share, self.unstage),
             Step("seed", self.seed, self.release_lock),
             Step("keys", self.add_keys),
             Step("prepare", self.prepare, self.unprepare),
-            Step("final", self.final),
+            Step("guard", self.start_guard, self.stop_guard),
+            Step("quiesce", self.quiesce),
             Step("exchange", self.exchange, self.unexchange),
-            Step("keep", self.keep, self.unkeep),
+            Step("final", self.final),
             Step("mount", self.mount, self.unmount_home),
+            Step("verify", self.verify_share),
+            Step("keep", self.keep, self.unkeep),
             Step("unstage", self.unstage),
             Step("persist", self.persist, self.restore_fstab),
-            Step("verify", self.verify_share),
         ]
 
     def facts(self):
@@ -190,26 +209,25 @@ class Attach(Mount):
     def prepare(self):
         """Make what the share will be mounted on."""
         rescue.retire(self.spare, self.home)
-        inode = rescue.create(self.spare, self.home, self.request.source, self.home, self.request.user, self._keys)
+        inode = rescue.create(self.spare, self.request.source, self.home, self._keys)
         self.journal.note(rescue=inode)
 
     def unprepare(self):
         """Remove the rescue directory, which is beside the home again."""
         rescue.retire(self.spare, self.home)
 
+    def quiesce(self):
+        """Have nobody use the home while it is switched."""
+        self.settle_holders(lambda: holders.of_directory(self.home, exempt=holders.ancestry()))
+
     def final(self):
-        """Copy what changed since, until nothing does; then other hosts may have the share."""
+        """Copy what changed since, which no path leads to any more; then other hosts may have the share."""
+        self.drain_holders(lambda: holders.of_directory(self.spare, exempt=holders.ancestry()))
         if self.seeded:
-            copier.copy_until_same(self.home, self.stage, exclude=seed.OURS, cancelled=self.interrupted)
+            copier.copy_until_same(self.spare, self.stage, exclude=seed.OURS, cancelled=self.interrupted)
             self.add_keys()
             seed.mark_complete(self.stage, self.identifier)
         self.release_lock()
-
-    def verify_share(self):
-        """As for any mount; programs that still use the old home are reported, for what they write stays there."""
-        super().verify_share()
-        backup = self.journal.facts["backup"]
-        self.holders = holders.find(os.lstat(backup).st_dev, backup, exempt=holders.ancestry()) or []
 
     def release_lock(self):
         """Let the next host look at the share."""
@@ -233,6 +251,8 @@ class Attach(Mount):
         backup = next_backup(self.home)
         self.journal.note(backup=backup)
         exchange.move(self.spare, backup)
+        # What programs write there from now on is not on the share: they are reported.
+        self.holders = holders.of_directory(backup, exempt=holders.ancestry()) or []
 
     def unkeep(self):
         """Bring the old home back beside."""
@@ -250,6 +270,5 @@ class Attach(Mount):
 
     def commit(self):
         """From here on the home is attached."""
-        facts = self.journal.facts
         self.journal.uncommitted_seeds = []
-        self.journal.attachment = {"source": self.request.source, "home": self.home, "backup": facts["backup"]}
+        self.journal.attachment = self.attachment(self.journal.facts["backup"])

@@ -16,6 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     copier,
     exchange,
     fstab,
+    guard,
     keys,
     mountinfo,
     preflight,
@@ -32,6 +33,7 @@ class Detach(Operation):
     """With a copy of what is on the share (``copy_back: full``)."""
 
     action = "detach"
+    goal = "detached"
 
     def __init__(self, host, request, journal, identifier, interrupts=None):
         super().__init__(host, request, journal, identifier, interrupts)
@@ -45,16 +47,18 @@ class Detach(Operation):
 
     @property
     def steps(self):
-        """The window in which the home is not usable is release to exchange."""
+        """The window in which the home is not usable is release to verify."""
         return [
             Step("stage", self.stage_home, self.unstage),
             Step("prepare", self.prepare, self.remove_copy),
             Step("copy", self.copy),
+            Step("guard", self.start_guard, self.stop_guard),
+            Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("final", self.final),
             Step("exchange", self.exchange, self.unexchange),
+            Step("verify", self.verify),
             Step("unpersist", self.unpersist, self.restore_fstab),
-            Step("verify", self.verify_as_user),
             Step("unstage", self.unstage),
         ]
 
@@ -70,7 +74,6 @@ class Detach(Operation):
         if mount is None:
             self.host.mounter.mount(self.request.source, self.stage)
         else:
-            self.refuse_busy(mount)
             self.host.mounter.bind(self.home, self.stage)
 
     def prepare(self):
@@ -98,29 +101,29 @@ class Detach(Operation):
         report = copier.Copier(self.stage, self.replacement, exclude=seed.OURS, cancelled=self.interrupted).run()
         self.files, self.bytes = report.files, report.bytes
 
+    def quiesce(self):
+        """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
+        mount = self._mount()
+        self.settle_holders(lambda: self.users_of(mount) if mount is not None else [])
+
     def release(self):
         """Unmount the home. What started this run may sit in it (a shell of the user): that does not count."""
-        mount = self._mount()
-        while mount is not None:
-            unknown = self.refuse_busy(mount) is None
-            if unknown or not self.host.mounter.unmount(self.home):
-                self.refuse_busy(mount)
-                if not self.host.mounter.unmount(self.home, lazy=True):
-                    raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
-            mount = self._mount()
+        while self._mount() is not None:
+            if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
+                raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
 
     def mount_again(self):
         """Undo: the share is on the home, by the stage if that is there."""
         if self._mount() is not None or not self.journal.facts["mounted"]:
             return
-        if mountinfo.at(mountinfo.read(), self.stage) is not None:
-            self.host.mounter.bind(self.stage, self.home)
-            return
         try:
-            self.host.mounter.mount(self.request.source, self.home)
+            if mountinfo.at(mountinfo.read(), self.stage) is not None:
+                self.host.mounter.bind(self.stage, self.home)
+            else:
+                self.host.mounter.mount(self.request.source, self.home)
         except AzlinError:
             # After a crash the server may be gone for good, and the way to the backup must stay open: the home is
-            # then what it is after a boot without the server, and the next attach mounts it.
+            # then what it is after a boot without the server, and is mounted when the server is back.
             if self.journal.attachment is None or not self.recovering():
                 raise
 
@@ -147,6 +150,11 @@ class Detach(Operation):
     def _is_replacement(self, path):
         return os.path.lexists(path) and os.lstat(path).st_ino == self.journal.facts["replacement"]
 
+    def verify(self):
+        """The user can work in the local home."""
+        self.verify_as_user()
+        self.end_window()
+
     def unpersist(self):
         """Do not mount the share at boot any more."""
         self.change_fstab(lambda text: fstab.without_entry(text, self.home))
@@ -158,6 +166,7 @@ class Detach(Operation):
     def finish(self):
         """Take the old mount point away; anything a user left in it is kept."""
         rescue.retire(self.replacement, self.home)
+        guard.retire(self.host, self.request.user.name)
 
     def _mount(self):
         mount = mountinfo.at(mountinfo.read(), self.home)
@@ -174,10 +183,12 @@ class DetachToBackup(Detach):
         """No copy, so no stage: this works without a server, too."""
         return [
             Step("prepare", self.prepare, self.put_backup_back),
+            Step("guard", self.start_guard, self.stop_guard),
+            Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("exchange", self.exchange, self.unexchange),
+            Step("verify", self.verify),
             Step("unpersist", self.unpersist, self.restore_fstab),
-            Step("verify", self.verify_as_user),
         ]
 
     def prepare(self):

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which processes use a tree.
 
-Found by device, not by path: once a mount covers a directory its path no longer tells where a file lies.
+Found by device, not by path: once a mount covers a directory, or a container shows it elsewhere, its path no longer
+tells where a file lies. A tree that shares its device with others is told by its place in the file system.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import child
+from ansible_collections.azlin.storage.plugins.module_utils._home import child, mountinfo
 
 _LINKS = ("cwd", "root", "exe")
 
@@ -44,59 +45,94 @@ def find(device, path=None, exempt=frozenset(), timeout=20):
         return None
 
 
+def of_directory(path, exempt=frozenset()):
+    """Return the processes that use a local directory; see :func:`find`."""
+    return find(os.lstat(path).st_dev, path, exempt)
+
+
 def describe(processes):
     """Return a short text naming processes."""
     return ", ".join(f"{one['command']} (pid {one['pid']}, {one['user']}: {one['uses'][0]})" for one in processes)
 
 
+class _Tree:
+    """What is looked for; ``place`` is where it lies in its file system, or None for all of the device."""
+
+    def __init__(self, device, path):
+        self.device = device
+        # Namespace of mounts -> its mounts, read once.
+        self._tables = {}
+        self.place = None if path is None else self._place("self", path)
+
+    def holds(self, pid, link, target):
+        """Whether a link of /proc leads into it."""
+        # Sockets, pipes and the like have no path.
+        if not target.startswith("/"):
+            return False
+        return self.has(pid, target) and os.stat(link).st_dev == self.device
+
+    def has(self, pid, target):
+        """Whether a path, as a process sees it, lies in it, if it is on the device."""
+        if self.place is None:
+            return True
+        place = self._place(pid, target)
+        return place == self.place or place.startswith(self.place + "/")
+
+    def _place(self, pid, path):
+        """A path of a process as one from the root of its file system, which is the same for all processes."""
+        namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+        if namespace not in self._tables:
+            self._tables[namespace] = mountinfo.read(f"/proc/{pid}/mountinfo")
+        mount = mountinfo.holding(self._tables[namespace], path)
+        if mount is None:
+            return path
+        return mount.root.rstrip("/") + path[len(mount.path.rstrip("/")) :]
+
+
 def _scan(device, path, exempt):
+    tree = _Tree(device, path)
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) not in exempt:
-            uses = _uses(int(name), device, path)
+            uses = _uses(int(name), tree)
             if uses:
                 found.append(_description(int(name), uses))
     return found
 
 
-def _uses(pid, device, path):
+def _uses(pid, tree):
     base = f"/proc/{pid}"
-    uses = [f"{link} {target}" for link in _LINKS for target in _held(f"{base}/{link}", device, path)]
+    uses = [f"{link} {target}" for link in _LINKS for target in _held(pid, f"{base}/{link}", tree)]
     try:
         handles = os.listdir(f"{base}/fd")
     except OSError:
         handles = []
     for handle in handles:
-        uses.extend(f"file {target}" for target in _held(f"{base}/fd/{handle}", device, path))
-    return uses or _mapped(base, device, path)
+        uses.extend(f"file {target}" for target in _held(pid, f"{base}/fd/{handle}", tree))
+    return uses or _mapped(pid, tree)
 
 
-def _held(link, device, path):
+def _held(pid, link, tree):
     """Yield the target of a /proc link when it lies in the tree; processes come and go, so errors mean no."""
     try:
         target = os.readlink(link)
-        # Sockets, pipes and the like have no path; a path outside need not be looked at.
-        if target.startswith("/") and _under(target, path) and os.stat(link).st_dev == device:
+        if tree.holds(pid, link, target):
             yield target
     except OSError:
         return
 
 
-def _mapped(base, device, path):
-    wanted = f"{os.major(device):02x}:{os.minor(device):02x}"
+def _mapped(pid, tree):
+    wanted = f"{os.major(tree.device):02x}:{os.minor(tree.device):02x}"
     try:
-        with open(f"{base}/maps", encoding="utf-8", errors="replace") as stream:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as stream:
             for line in stream:
                 fields = line.rstrip("\n").split(None, 5)
-                if len(fields) == 6 and fields[3] == wanted and _under(fields[5], path):
+                if len(fields) == 6 and fields[3] == wanted and tree.has(pid, fields[5]):
                     return [f"mapping {fields[5]}"]
     except OSError:
         return []
     return []
-
-
-def _under(target, path):
-    return path is None or target == path or target.startswith(path + "/")
 
 
 def _parent(pid):

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-_RELOAD_TIMEOUT = 90
+_SYSTEMCTL_TIMEOUT = 90
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,41 @@ class Host:
     state_dir: str = "/var/lib/azlin/nfs_home"
     run_dir: str = "/run/azlin"
     systemd: str = "/run/systemd/system"
+    units: str = "/etc/systemd/system"
+    # Seconds: the guard of a run that was killed undoes it within this time, so that the next run need not fail.
+    lock_wait: float = 30
+
+    @property
+    def has_systemd(self):
+        """Whether systemd runs this host."""
+        return os.path.isdir(self.systemd)
 
     def reload_units(self):
         """Let systemd read fstab again; without it the mount unit keeps what the old text said."""
-        if not os.path.isdir(self.systemd):
+        self._systemctl("daemon-reload")
+
+    def start_mount(self, path):
+        """Mount what fstab has for a path, through systemd, which waits for a mount that is under way."""
+        # systemctl(1) takes a path for the unit of its mount.
+        self._systemctl("start", path)
+
+    def _systemctl(self, *arguments):
+        if not self.has_systemd:
             return
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         # A systemd that is too busy to answer does not make the change of fstab wrong.
         with suppress(subprocess.TimeoutExpired):
             # AnsibleModule.run_command knows no time limit.
             # pylint: disable-next=ansible-bad-function
-            subprocess.run(["systemctl", "daemon-reload"], check=False, timeout=_RELOAD_TIMEOUT, cwd="/", **quiet)
+            subprocess.run(["systemctl", *arguments], check=False, timeout=_SYSTEMCTL_TIMEOUT, cwd="/", **quiet)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted: ``state`` attached, detached or rolled_back."""
+    """What is wanted: ``state`` attached, detached, confirmed or rolled_back.
+
+    ``busy`` is one of busy.POLICIES; ``confirm_timeout`` and ``busy_timeout`` are seconds.
+    """
 
     state: str
     user: User
@@ -52,6 +71,10 @@ class Request:
     seed: str = "if_empty"
     copy_back: str = "full"
     extra_options: tuple = field(default_factory=tuple)
+    busy: str = "fail"
+    busy_timeout: int = 300
+    confirm_timeout: int = 0
+    confirmation: str | None = None
 
 
 def beside(home, purpose):

@@ -14,21 +14,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from contextlib import contextmanager
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import atomic
 
 VERSION = 1
+_LOCK_POLL = 0.1
 
 
 class Journal:
     """The journal of one user.
 
     ``attachment`` is None or what a committed attach left (source, home, backup, rescue inode).
-    ``transaction`` is None or the unfinished one: id, action, state (running, undoing, finishing), begun
-    steps and ``facts``, whatever its steps need to undo themselves.
+    ``transaction`` is None or the unfinished one: id, action, state (running, unconfirmed, undoing, finishing), begun
+    steps and ``facts``, whatever its steps need to undo themselves; while it is unconfirmed, also ``confirm``.
     ``uncommitted_seeds`` are the ids of seeds of this host that were rolled back since its last attach.
+    ``last`` is None or how the transaction before ended: id, outcome (committed, undone) and reason.
     """
 
     def __init__(self, directory, user):
@@ -38,6 +41,7 @@ class Journal:
         self.attachment = None
         self.transaction = None
         self.uncommitted_seeds = []
+        self.last = None
         self._load()
 
     @property
@@ -65,8 +69,15 @@ class Journal:
         self.transaction["state"] = state
         self.save()
 
-    def close(self):
-        """Forget the transaction."""
+    def await_confirmation(self, confirm):
+        """Note that all steps are done and what has to happen for them to count (see confirmation.expected)."""
+        self.transaction["state"] = "unconfirmed"
+        self.transaction["confirm"] = confirm
+        self.save()
+
+    def close(self, outcome, reason=""):
+        """Forget the transaction, except for how it ended."""
+        self.last = {"id": self.transaction["id"], "outcome": outcome, "reason": reason}
         self.transaction = None
         self.save()
 
@@ -79,6 +90,7 @@ class Journal:
             "attachment": self.attachment,
             "transaction": self.transaction,
             "uncommitted_seeds": self.uncommitted_seeds,
+            "last": self.last,
         }
         atomic.replace(self.path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n", mode=0o600)
 
@@ -96,6 +108,7 @@ class Journal:
             self.attachment = document["attachment"]
             self.transaction = document["transaction"]
             self.uncommitted_seeds = document["uncommitted_seeds"]
+            self.last = document.get("last")
         except KeyError as error:
             raise self._unreadable(f"it lacks {error}") from error
 
@@ -107,19 +120,29 @@ class Journal:
         )
 
 
+def users(directory):
+    """Return the names of the users that have a journal."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    return sorted(name[: -len(".json")] for name in names if name.endswith(".json") and not name.startswith("."))
+
+
 @contextmanager
-def exclusive(directory, user):
-    """Hold this host's lock on the home of a user; the kernel drops it when the process dies."""
+def exclusive(directory, user, wait):
+    """Hold this host's lock on the home of a user; the kernel drops it when the process dies.
+
+    :param wait: seconds to wait for another run that holds it; None waits as long as that lives.
+    """
     handle = _open_lock(directory, f"{user}.lock")
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _locked(handle, wait):
             raise AzlinError(
                 "journal_conflict",
                 f"Another run is changing the home of {user} on this host right now. Nothing was changed.",
                 causes=[("an earlier run still works, for example after its connection broke", "wait until it ends")],
-            ) from error
+            )
         yield
     finally:
         os.close(handle)
@@ -130,10 +153,26 @@ def exclusive_fstab(directory):
     """Hold this host's lock on fstab, which runs for several users change."""
     handle = _open_lock(directory, ".fstab.lock")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.lockf(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
+
+
+def _locked(handle, wait):
+    # Locks of lockf belong to the process: a child that hangs on a dead server does not hold them.
+    if wait is None:
+        fcntl.lockf(handle, fcntl.LOCK_EX)
+        return True
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_POLL)
 
 
 def _open_lock(directory, name):

@@ -62,6 +62,17 @@ def at(mounts, path):
     return found[-1] if found else None
 
 
+def holding(mounts, path):
+    """Return the mount that a path lies on, or None."""
+    found = None
+    for mount in mounts:
+        inside = path == mount.path or path.startswith(mount.path.rstrip("/") + "/")
+        # Later ones lie on top of earlier ones at the same place.
+        if inside and (found is None or len(mount.path) >= len(found.path)):
+            found = mount
+    return found
+
+
 def below(mounts, path):
     """Return the mounts strictly under a path."""
     return [mount for mount in mounts if mount.path.startswith(path.rstrip("/") + "/")]

@@ -9,11 +9,14 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import time
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    busy,
     child,
     fstab,
+    guard,
     holders,
     keys,
     mountinfo,
@@ -24,6 +27,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.journal import
 
 _PROBE = ".azlin-probe"
 _VERIFY_TIMEOUT = 60
+_DRAIN_SECONDS = 10
 
 
 class Operation:
@@ -40,7 +44,17 @@ class Operation:
         self.stage = os.path.join(host.run_dir, f"stage.{identifier}")
         self.skipped = []
         self.holders = []
+        # Seconds from the end of quiesce to the verified home, in which the home is not usable.
+        self.window_seconds = None
+        self._window_began = None
         self._interrupts = interrupts
+        # For the watchdog: a run that no longer comes by here hangs.
+        self.alive_at = time.monotonic()
+
+    @property
+    def confirm_seconds(self):
+        """How long to wait for a new login; 0 when the transaction counts without one."""
+        return self.request.confirm_timeout
 
     @property
     def steps(self):
@@ -49,7 +63,17 @@ class Operation:
 
     def facts(self):
         """What undoing needs to know from the start."""
-        return {"home": self.home, "source": self.request.source, "fstab_before": None, "fstab_after": None}
+        return {
+            "home": self.home,
+            "source": self.request.source,
+            "mount_options": list(self.request.extra_options),
+            "fstab_before": None,
+            "fstab_after": None,
+        }
+
+    def begin_step(self, _name):
+        """A step begins."""
+        self.alive_at = time.monotonic()
 
     def commit(self):
         """Change the journal's attachment; the transaction saves it."""
@@ -61,12 +85,42 @@ class Operation:
         """What to remember of a transaction that was undone."""
 
     def interrupted(self):
-        """Whether to stop soon."""
+        """Whether to stop soon; asked often by whatever takes long."""
+        self.alive_at = time.monotonic()
         return self._interrupts is not None and self._interrupts.pending()
 
     def recovering(self):
         """Whether this is what an earlier run left."""
         return self._interrupts is None
+
+    # The guard and the window.
+
+    def start_guard(self):
+        """From here on somebody else brings the home back when this process dies, or nobody confirms."""
+        guard.install(self.host)
+        if self.confirm_seconds:
+            guard.start(self.host, self.request.user.name, self.identifier)
+
+    def stop_guard(self):
+        """Undo: nothing is left that needs it."""
+        guard.retire(self.host, self.request.user.name)
+
+    def settle_holders(self, find):
+        """Apply the policy for programs that use the home; from the end of this the home is not usable."""
+        self.holders = busy.settle(
+            find, self.home, self.request.busy, self.request.busy_timeout, cancelled=self.interrupted
+        )
+        self._window_began = time.monotonic()
+
+    def drain_holders(self, find):
+        """Wait for programs that opened something in the last instant: nobody can open the old home any more."""
+        if self.request.busy != "ignore":
+            busy.settle(find, self.home, "wait", _DRAIN_SECONDS, cancelled=self.interrupted)
+
+    def end_window(self):
+        """The home is usable again."""
+        if self._window_began is not None:
+            self.window_seconds = round(time.monotonic() - self._window_began, 3)
 
     # Staging: the share where only root gets at it.
 
@@ -97,16 +151,9 @@ class Operation:
             if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
                 raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
 
-    def refuse_busy(self, mount):
-        """Fail when processes use the mounted home; what started this run does not count. None when unknown."""
-        found = holders.find(mount.device_number, exempt=holders.ancestry())
-        if found:
-            raise AzlinError(
-                "home_busy",
-                f"{self.home} is in use by {len(found)} processes: {holders.describe(found[:10])}.",
-                causes=[("the user is logged in or left programs running", "end these processes, then run again")],
-            )
-        return found
+    def users_of(self, mount):
+        """Return the processes that use the mounted home, without what started this run; None when unknown."""
+        return holders.find(mount.device_number, exempt=holders.ancestry())
 
     # fstab.
 

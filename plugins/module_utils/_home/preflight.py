@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import fstab_line
-from ansible_collections.azlin.storage.plugins.module_utils._home import fstab, mountinfo, rescue
+from ansible_collections.azlin.storage.plugins.module_utils._home import busy, fstab, holders, mountinfo, rescue
 
 _MARGIN_BYTES = 64 << 20
 
@@ -89,9 +89,11 @@ def check_attach(host, situation, request):
                 causes=[("something else mounts there", "unmount it and remove its line from fstab")],
             )
         return
-    _plain_home(request)
+    check_switch(host, request)
+    _plain_home(request, situation.attachment)
     if situation.attachment is None:
         _not_orphaned(request.home)
+        check_idle(request, lambda: holders.of_directory(request.home, exempt=holders.ancestry()))
     _no_foreign_entry(host, situation, request)
     host.mounter.probe(parse_endpoint(request.source).host)
 
@@ -111,6 +113,10 @@ def check_detach(host, situation, request):
             f"{request.home} is a mount of {situation.mount.source} ({situation.mount.fstype}), not an NFS share.",
             causes=[("something else mounts there", "unmount it by its own means")],
         )
+    check_switch(host, request)
+    if situation.mount is not None:
+        device = situation.mount.device_number
+        check_idle(request, lambda: holders.find(device, exempt=holders.ancestry()))
     if request.copy_back == "full":
         host.mounter.probe(parse_endpoint(situation.source).host)
         return
@@ -121,6 +127,23 @@ def check_detach(host, situation, request):
             f"There is no local copy of {request.home} from before it was attached ({backup or 'none recorded'}).",
             causes=[("the copy was removed, or the home was created on the share", "detach with copy_back: full")],
         )
+
+
+def check_switch(host, request):
+    """Fail when what a switch of the home needs of the host is missing."""
+    if request.confirm_timeout and not host.has_systemd:
+        raise AzlinError(
+            "unsupported",
+            f"confirm_timeout is {request.confirm_timeout} s, and this host does not run systemd, which would put the"
+            " home back.",
+            causes=[("another init system runs the host", "set confirm_timeout to 0 to go without")],
+        )
+
+
+def check_idle(request, find):
+    """Fail early, also in check mode, when the policy for programs that use the home is to fail."""
+    if request.busy == "fail":
+        busy.settle(find, request.home, "fail", 0)
 
 
 def check_space(path, size, names, what):
@@ -149,7 +172,7 @@ def _no_mounts_below(situation, home):
         )
 
 
-def _plain_home(request):
+def _plain_home(request, attachment):
     try:
         status = os.lstat(request.home)
     except FileNotFoundError as error:
@@ -164,7 +187,8 @@ def _plain_home(request):
             f"{request.home} is not a directory of its own.",
             causes=[("it is a symbolic link", "give the real path as home and in the user database")],
         )
-    if status.st_uid != request.user.uid:
+    # What a home leaves behind while its share is mounted there belongs to root.
+    if attachment is None and status.st_uid != request.user.uid:
         raise AzlinError(
             "uid_mismatch",
             f"{request.home} belongs to uid {status.st_uid}, and {request.user.name} is uid {request.user.uid}.",

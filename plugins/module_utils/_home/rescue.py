@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directory that a user finds when the share is not mounted.
 
-It holds the keys, so that the login works and the machine can be repaired, and a note that says what is wrong.
+It holds the keys, so that the login works and the machine can be repaired, and a note that says what is wrong, which
+a login shows. It belongs to root: what somebody wrote here would be covered as soon as the share is back.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -11,7 +12,6 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
-import stat
 
 from ansible_collections.azlin.storage.plugins.module_utils._home import exchange, keys, trees
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
@@ -21,37 +21,48 @@ NOTE = "README-home-not-mounted.txt"
 _NOTE_TEXT = """This is not your home directory.
 
 Your home lives on the NFS share {source},
-which is not mounted at the moment. Your files are safe there. Do not work here: what you
-put into this directory is covered again as soon as the share is back.
+which is not mounted at the moment. Your files are safe there. Nothing can be written into
+this directory, since the share covers it again as soon as it is back.
 
 To look at the state: ansible-playbook azlin.storage.status
 To mount it by hand:  sudo mount {home}
 """
+# Read by login shells: sh, bash, dash and ksh; zsh.
+_PROFILES = (".profile", ".zprofile")
+_PROFILE_TEXT = """cat "$HOME/{note}"
+"""
+_OURS = {NOTE, keys.DIRECTORY, *_PROFILES}
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def create(path, like, source, home, user, authorized_keys):
-    """Create the directory with owner and mode of the directory ``like``; return its inode number."""
-    status = os.lstat(like)
+def create(path, source, home, authorized_keys):
+    """Create the directory; return its inode number.
+
+    sshd reads keys with the rights of the user, and accepts files of root. Source: sshd_config(5), StrictModes.
+    """
     os.mkdir(path, 0o700)
     handle = trees.open_directory(path)
     try:
-        _add(handle, NOTE, _NOTE_TEXT.format(source=source, home=home).encode(), 0o644, user)
+        _add(handle, NOTE, _NOTE_TEXT.format(source=source, home=home).encode())
+        for name in _PROFILES:
+            _add(handle, name, _PROFILE_TEXT.format(note=NOTE).encode())
         if authorized_keys:
             os.mkdir(keys.DIRECTORY, 0o700, dir_fd=handle)
             ssh = trees.open_directory(keys.DIRECTORY, handle)
             try:
-                _add(ssh, keys.FILE, authorized_keys, 0o600, user)
-                os.fchown(ssh, user.uid, user.gid)
-                os.fsync(ssh)
+                _add(ssh, keys.FILE, authorized_keys)
+                _publish(ssh)
             finally:
                 os.close(ssh)
-        os.fchown(handle, status.st_uid, status.st_gid)
-        os.fchmod(handle, stat.S_IMODE(status.st_mode))
-        os.fsync(handle)
+        _publish(handle)
         return os.fstat(handle).st_ino
     finally:
         os.close(handle)
+
+
+def _publish(handle):
+    os.fchmod(handle, 0o755)
+    os.fsync(handle)
 
 
 def is_rescue(path):
@@ -84,7 +95,7 @@ def retire(path, home):
 def _only_ours(handle):
     names = set(os.listdir(handle))
     # The note is what tells it from a small home of somebody.
-    if NOTE not in names or not names <= {NOTE, keys.DIRECTORY}:
+    if NOTE not in names or not names <= _OURS:
         return False
     if keys.DIRECTORY not in names:
         return True
@@ -104,12 +115,11 @@ def _empty(handle):
         trees.remove_below(handle, name, device)
 
 
-def _add(directory, name, content, mode, user):
+def _add(directory, name, content):
     handle = os.open(name, _CREATE, 0o600, dir_fd=directory)
     try:
         write_all(handle, content)
-        os.fchown(handle, user.uid, user.gid)
-        os.fchmod(handle, mode)
+        os.fchmod(handle, 0o644)
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import secrets
 from contextlib import nullcontext
+from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
+    confirmation,
     detach,
     fstab,
     preflight,
@@ -36,7 +39,7 @@ def apply(host, request, check_mode=False, checkpoint=lambda _when, _step: None)
     transaction.leave_home()
     if request.source is not None:
         parse_endpoint(request.source)
-    with nullcontext() if check_mode else exclusive(host.state_dir, request.user.name):
+    with nullcontext() if check_mode else exclusive(host.state_dir, request.user.name, host.lock_wait):
         return _apply(host, request, check_mode, checkpoint)
 
 
@@ -44,6 +47,8 @@ def describe(host, journal, request):
     """The home as it is now, in the shape of every result."""
     situation = preflight.look(host, journal, request.home)
     mounted = host.mounter.is_share(situation.mount)
+    # Before it is confirmed, what an attach did is known to its transaction only.
+    recorded = situation.attachment or (journal.transaction or {}).get("facts", {})
     return {
         "user": request.user.name,
         "path": request.home,
@@ -53,7 +58,7 @@ def describe(host, journal, request):
         "fstype": situation.mount.fstype if situation.mount else None,
         "options": _options(situation.mount),
         "fstab": [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in situation.entries],
-        "backup": (situation.attachment or {}).get("backup"),
+        "backup": recorded.get("backup"),
         "journal": journal.path,
     }
 
@@ -64,25 +69,52 @@ def _options(mount):
     return list(dict.fromkeys(mount.options + mount.super_options))
 
 
+def recover(host, user, journal, reason):
+    """Finish or undo the transaction that a journal holds; the host's lock on the home is held."""
+    transaction.recover(_rebuilt(host, user, journal), journal, reason)
+
+
 def _apply(host, request, check_mode, checkpoint):
     journal = Journal(host.state_dir, request.user.name)
     before = describe(host, journal, request)
+    if request.state == "confirmed":
+        return _confirm(host, request, journal, before, check_mode)
     unfinished = journal.transaction is not None
     if unfinished and not check_mode:
         with transaction.Interrupts():
-            _recover(host, request, journal)
+            _settle(host, request, journal)
     operation = None
     # What an unfinished run left cannot be judged before it is undone.
     if request.state != "rolled_back" and not (unfinished and check_mode):
         operation = _choose(host, request, journal)
     if operation is not None and not check_mode:
         with transaction.Interrupts() as interrupts:
-            chosen = operation(host, _with_source(host, request, journal), journal, _identifier(request), interrupts)
+            wanted = _completed(request, journal, host)
+            chosen = operation(_with_mounter(host, wanted), wanted, journal, _identifier(request), interrupts)
             transaction.run(chosen, journal, interrupts, checkpoint)
         return _result(host, request, journal, before, chosen, unfinished)
     if check_mode:
         return _prediction(host, request, journal, before, operation, unfinished)
     return _result(host, request, journal, before, None, unfinished)
+
+
+def _confirm(host, request, journal, before, check_mode):
+    confirmed = confirmation.require(journal, request.confirmation)
+    if not confirmed and not check_mode:
+        with transaction.Interrupts():
+            transaction.confirm(_rebuilt(host, request.user, journal), journal)
+    return dict(_result(host, request, journal, before, None, False), changed=not confirmed)
+
+
+def _settle(host, request, journal):
+    """Confirm what waits for it when this run wants the same through a new login; else finish or undo."""
+    waiting = journal.transaction
+    earlier = _rebuilt(host, request.user, journal)
+    same = earlier.goal == request.state and request.source in (None, earlier.request.source)
+    if waiting["state"] == "unconfirmed" and same and confirmation.is_new_login(waiting["confirm"]):
+        transaction.confirm(earlier, journal)
+    else:
+        transaction.recover(earlier, journal, "A later run found it unfinished.")
 
 
 def _choose(host, request, journal):
@@ -105,17 +137,37 @@ def _choose_attach(host, situation, request):
     return None
 
 
-def _recover(host, request, journal):
+def _rebuilt(host, user, journal):
+    """The operation of a journal's transaction."""
     facts = journal.transaction["facts"]
-    earlier = Request(state="rolled_back", user=request.user, home=facts["home"], source=facts["source"])
-    operation = _OPERATIONS[journal.transaction["action"]]
-    transaction.recover(operation(host, earlier, journal, journal.transaction["id"]), journal)
+    name = journal.transaction["action"]
+    if name not in _OPERATIONS:
+        raise AzlinError(
+            "journal_conflict",
+            f"The journal {journal.path} holds an unfinished {name!r}, which this version does not know.",
+            causes=[("a newer version began it", "use that version to finish or undo it")],
+        )
+    request = Request(
+        state="rolled_back",
+        user=user,
+        home=facts["home"],
+        source=facts["source"],
+        extra_options=tuple(facts.get("mount_options", ())),
+    )
+    return _OPERATIONS[name](_with_mounter(host, request), request, journal, journal.transaction["id"])
 
 
-def _with_source(host, request, journal):
-    """A detach need not be told the source; it is the one that is mounted or recorded."""
-    source = request.source or preflight.look(host, journal, request.home).source
-    return Request(**dict(vars(request), source=source))
+def _with_mounter(host, request):
+    """The host, mounting with the options of a request."""
+    return replace(host, mounter=host.mounter.with_extra_options(request.extra_options))
+
+
+def _completed(request, journal, host):
+    """A detach need not be told source and options; they are those that are mounted or recorded."""
+    if request.state == "attached":
+        return request
+    options = tuple((journal.attachment or {}).get("mount_options", ()))
+    return replace(request, source=preflight.look(host, journal, request.home).source, extra_options=options)
 
 
 def _identifier(request):
@@ -134,8 +186,16 @@ def _result(host, request, journal, before, operation, recovered):
         "keys_added": getattr(operation, "keys_added", 0),
         "skipped": operation.skipped if operation else [],
         "holders": operation.holders if operation else [],
+        "window_seconds": operation.window_seconds if operation else None,
+        "confirmation": _awaited(journal),
         "diff": {"before": before, "after": after},
     }
+
+
+def _awaited(journal):
+    if journal.transaction is None:
+        return None
+    return {"id": journal.transaction["id"], "seconds": journal.transaction["confirm"]["seconds"]}
 
 
 def _prediction(host, request, journal, before, operation, unfinished):
@@ -156,5 +216,7 @@ def _prediction(host, request, journal, before, operation, unfinished):
         "keys_added": None,
         "skipped": None,
         "holders": None,
+        "window_seconds": None,
+        "confirmation": None,
         "diff": {"before": before, "after": after},
     }

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import confirmation
 
 
 def _nothing():
@@ -68,8 +69,9 @@ def leave_home():
 def run(operation, journal, interrupts, checkpoint):
     """Do all steps of an operation, or none of them.
 
-    :param operation: has ``action``, ``facts()``, ``steps``, ``commit()`` (which changes the journal's
-        attachment) and ``finish()`` (what is left to do afterwards, in any number of attempts).
+    :param operation: has ``action``, ``facts()``, ``steps``, ``begin_step()``, ``commit()`` (which changes the
+        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts) and
+        ``confirm_seconds``: when that is not 0, the steps count only once :func:`confirm` is called.
     :param checkpoint: called with ("before" or "after", step name); for tests of failures at every point.
     """
     attachment = journal.attachment
@@ -79,9 +81,13 @@ def run(operation, journal, interrupts, checkpoint):
             if interrupts.pending():
                 raise AzlinError("rolled_back", f"The run was told to stop before the step {step.name}.")
             journal.begin_step(step.name)
+            operation.begin_step(step.name)
             checkpoint("before", step.name)
             step.do()
             checkpoint("after", step.name)
+        if operation.confirm_seconds:
+            journal.await_confirmation(confirmation.expected(operation.confirm_seconds))
+            return
         operation.commit()
         # The one write that makes it count.
         journal.set_state("finishing")
@@ -91,15 +97,22 @@ def run(operation, journal, interrupts, checkpoint):
     _finish(operation, journal)
 
 
-def recover(operation, journal):
+def confirm(operation, journal):
+    """Make an unconfirmed transaction count, given the operation rebuilt from its journal."""
+    operation.commit()
+    journal.set_state("finishing")
+    _finish(operation, journal)
+
+
+def recover(operation, journal, reason):
     """Finish or undo what an earlier run left, given the operation rebuilt from its journal."""
     if journal.transaction["state"] == "finishing":
         _finish(operation, journal)
     else:
-        undo(operation, journal)
+        undo(operation, journal, reason)
 
 
-def undo(operation, journal):
+def undo(operation, journal, reason):
     """Take the begun steps back, last one first."""
     journal.set_state("undoing")
     begun = set(journal.transaction["begun"])
@@ -107,12 +120,12 @@ def undo(operation, journal):
         if step.name in begun:
             step.undo()
     operation.undone()
-    journal.close()
+    journal.close("undone", reason)
 
 
 def _undo_after(operation, journal, error):
     try:
-        undo(operation, journal)
+        undo(operation, journal, _text(error))
     except Exception as second:
         raise AzlinError(
             "rollback_failed",
@@ -120,15 +133,13 @@ def _undo_after(operation, journal, error):
             causes=[("what hindered the undo may be temporary", "run again with state: rolled_back")],
         ) from error
     if isinstance(error, AzlinError):
-        raise AzlinError(
-            error.error_code, f"{error.msg} Everything on this host is as it was before.", error.causes, error.try_
-        ) from error
+        raise error.with_addition("Everything on this host is as it was before.") from error
     raise AzlinError("rolled_back", f"{_text(error)} Everything on this host is as it was before.") from error
 
 
 def _finish(operation, journal):
     operation.finish()
-    journal.close()
+    journal.close("committed")
 
 
 def _text(error):

@@ -16,7 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import attach,
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import KEY, SOURCE, UID, read
+from .world import KEY, RESCUE, SOURCE, UID, read
 
 
 def points(*operations):
@@ -128,7 +128,7 @@ def test_a_kill_during_the_undo_is_recovered_too(world):
 
         attach.Attach.unkeep = die_after
         try:
-            world.apply(checkpoint=lambda *point: 1 / 0 if point == ("after", "verify") else None)
+            world.apply(checkpoint=lambda *point: 1 / 0 if point == ("after", "persist") else None)
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -212,7 +212,7 @@ def test_a_boot_before_fstab_was_changed_mounts_over_the_local_home(world, actio
     assert world.mount() is not None
     assert manifest.compare(tree, world.tree(world.home + ".backup")) == []
     subprocess.run(["umount", world.home], check=True)
-    assert sorted(os.listdir(world.home)) == [".ssh", "README-home-not-mounted.txt"]
+    assert sorted(os.listdir(world.home)) == RESCUE
 
 
 def test_a_boot_in_the_middle_of_an_attach_that_found_its_line_in_fstab(world):

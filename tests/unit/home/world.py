@@ -24,6 +24,7 @@ UID = 54321
 SOURCE = "teamhomes01.file.core.test:/teamhomes01/home"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIfirst first@laptop"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIsecond second@laptop"
+RESCUE = [".profile", ".ssh", ".zprofile", "README-home-not-mounted.txt"]
 _CLONE_NEWNS = 0x00020000
 
 
@@ -99,6 +100,7 @@ class World:
             state_dir=os.path.join(self.base, "state"),
             run_dir=os.path.join(self.base, "run"),
             systemd=os.path.join(self.base, "no-systemd"),
+            lock_wait=1,
         )
 
     def apply(self, state="attached", check_mode=False, checkpoint=lambda _when, _step: None, **options):

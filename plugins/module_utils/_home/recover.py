@@ -1,0 +1,120 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on a host without Ansible: the guard of a transaction, and what happens at boot.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
+from ansible_collections.azlin.storage.plugins.module_utils._home import confirmation, mountinfo, run, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import guard as programs
+from ansible_collections.azlin.storage.plugins.module_utils._home import journal as journals
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
+from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+
+MOUNT_TIMEOUT = 30
+_POLL = 1.0
+_REMOUNT_POLL = 10.0
+_DIED = "The run that moved the home ended before it was done."
+_REBOOTED = "The host was restarted before the move of the home was done or confirmed."
+
+
+def host(mounter):
+    """This host. A module that gets it here has all that the guard's program is made of loaded."""
+    return Host(mounter=mounter)
+
+
+def main():
+    """``guard USER ID``, ``boot`` or ``remount``; writes what it did to the journal of systemd."""
+    command, arguments = sys.argv[1], sys.argv[2:]
+    actions = {"guard": guard, "boot": boot, "remount": remount}
+    sys.exit(actions[command](host(Mounter(mount_options(), MOUNT_TIMEOUT)), *arguments))
+
+
+def guard(host, user_name, identifier):
+    """Settle one transaction: at once when its run has died, at the deadline when nobody has confirmed it."""
+    while True:
+        # Waits as long as the run lives.
+        with journals.exclusive(host.state_dir, user_name, wait=None):
+            journal = journals.Journal(host.state_dir, user_name)
+            transaction = journal.transaction
+            if transaction is None or transaction["id"] != identifier:
+                return 0
+            left = _seconds_left(transaction)
+            if not left:
+                return _settle(host, user_name, journal, _reason(transaction))
+        time.sleep(min(left, _POLL))
+
+
+def boot(host):
+    """Settle what the reboot interrupted; before remote file systems are mounted and before anybody logs in."""
+    failures = 0
+    for user_name in journals.users(host.state_dir):
+        with journals.exclusive(host.state_dir, user_name, wait=None):
+            journal = journals.Journal(host.state_dir, user_name)
+            if journal.transaction is not None:
+                failures += _settle(host, user_name, journal, _REBOOTED)
+    return failures
+
+
+def remount(host):
+    """Settle what boot could not (a user that only the network knows), then mount what is missing, however late."""
+    boot(host)
+    while True:
+        missing = [name for name in journals.users(host.state_dir) if not _mounted(host, name)]
+        if not missing:
+            return 0
+        time.sleep(_REMOUNT_POLL)
+
+
+def _seconds_left(transaction):
+    if transaction["state"] != "unconfirmed":
+        return 0.0
+    return confirmation.seconds_left(transaction["confirm"])
+
+
+def _reason(transaction):
+    if transaction["state"] != "unconfirmed":
+        return _DIED
+    return (
+        f"Nobody came back through a new login within {transaction['confirm']['seconds']} s, so the home was put back."
+    )
+
+
+def _settle(host, user_name, journal, reason):
+    """Return 0 when it worked, else 1."""
+    try:
+        run.recover(host, users.lookup(user_name), journal, reason)
+    except AzlinError as error:
+        print(f"{user_name}: {error.msg}")
+        return 1
+    print(f"{user_name}: {reason} The transaction was {journal.last['outcome']}.")
+    if journal.attachment is not None and not _is_mounted(journal):
+        programs.start_remount(host)
+    return 0
+
+
+def _is_mounted(journal):
+    return mountinfo.at(mountinfo.read(), journal.attachment["home"]) is not None
+
+
+def _mounted(host, user_name):
+    """Whether a user's home needs nothing (more); mounts it when the server answers."""
+    journal = journals.Journal(host.state_dir, user_name)
+    if journal.attachment is None or _is_mounted(journal):
+        return True
+    try:
+        host.mounter.probe(parse_endpoint(journal.attachment["source"]).host)
+    except AzlinError:
+        return False
+    # By systemd, which knows the entry of fstab and whether a mount is under way already.
+    host.start_mount(journal.attachment["home"])
+    return _is_mounted(journal)

@@ -1,0 +1,163 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that use a home while it is switched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import holders
+
+from .world import UID, read, write
+
+# Says that it is ready, and ends at SIGTERM only if it was told to.
+_HOLD = "import signal, time; {ignore}; print('ready', flush=True); time.sleep(600)"
+_IGNORE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+@contextmanager
+def holder(directory, ignore="pass"):
+    program = [sys.executable, "-c", _HOLD.format(ignore=ignore)]
+    with subprocess.Popen(program, cwd=directory, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def error_of(call):
+    with pytest.raises(AzlinError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.parametrize("state", ["attached", "detached"])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_fail_names_them_and_changes_nothing(world, state, check_mode):
+    if state == "detached":
+        world.apply()
+    before = world.snapshot()
+    with holder(world.home) as process:
+        error = error_of(lambda: world.apply(state, check_mode=check_mode))
+    assert error.error_code == "home_busy" and f"pid {process.pid}" in error.msg
+    assert [one["pid"] for one in error.as_result()["holders"]] == [process.pid]
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("state", ["attached", "detached"])
+def test_wait_goes_on_when_they_are_gone(world, state):
+    if state == "detached":
+        world.apply()
+    with holder(world.home) as process:
+        result = world.apply(
+            state,
+            busy="wait",
+            busy_timeout=60,
+            checkpoint=lambda when, step: step == "quiesce" and when == "before" and end_soon(process),
+        )
+    assert result["changed"] and result["holders"] == []
+
+
+def end_soon(process):
+    # Only after it was seen.
+    if os.fork() == 0:
+        time.sleep(1)
+        os.kill(process.pid, signal.SIGKILL)
+        os._exit(0)
+
+
+def test_wait_gives_up(world):
+    before = world.snapshot()
+    with holder(world.home) as process:
+        error = error_of(lambda: world.apply(busy="wait", busy_timeout=1))
+    assert error.error_code == "home_busy" and "after waiting 1 s" in error.msg and str(process.pid) in error.msg
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize(("ignore", "status"), [("pass", -15), (_IGNORE, -9)])
+def test_terminate_ends_them(world, ignore, status):
+    with holder(world.home, ignore) as process:
+        # A killed child stays visible until it is waited for, without holding anything.
+        result = world.apply(busy="terminate", busy_timeout=60)
+        assert process.wait(10) == status
+    assert result["home"]["state"] == "attached" and result["holders"] == []
+
+
+def test_ignore_reports_them_and_keeps_what_they_write(world):
+    with open(os.path.join(world.home, "open.log"), "w", encoding="utf-8") as log, holder(world.home) as process:
+        result = world.apply(busy="ignore")
+        log.write("written afterwards")
+        assert process.pid in {one["pid"] for one in result["holders"]}
+    assert read(world.home + ".backup", "open.log") == b"written afterwards"
+
+
+def test_a_bind_mount_elsewhere_does_not_hide_them(world):
+    elsewhere = os.path.join(world.base, "elsewhere")
+    os.mkdir(elsewhere)
+    subprocess.run(["mount", "--bind", world.home, elsewhere], check=True)
+    with holder(elsewhere) as process:
+        assert [one["pid"] for one in holders.of_directory(world.home)] == [process.pid]
+    # Somebody beside the home is no business of ours, whatever the path.
+    with holder(world.homes):
+        assert holders.of_directory(world.home) == []
+
+
+def test_a_container_does_not_hide_them(world):
+    script = f'mount --bind "{world.home}" /mnt && cd /mnt && echo ready && exec sleep 600'
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        found = holders.of_directory(world.home)
+        process.kill()
+    assert [one["uses"] for one in found] == [["cwd /mnt"]]
+
+
+_WRITER = """
+import os, sys, time
+path, acknowledged = sys.argv[1], open(sys.argv[2], "a")
+os.setuid(int(sys.argv[3]))
+number = 0
+while True:
+    try:
+        with open(path, "a") as log:
+            log.write(f"{number}\\n")
+        print(number, file=acknowledged, flush=True)
+        number += 1
+    except OSError:
+        pass
+    time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize("state", ["attached", "detached"])
+def test_what_a_writer_was_told_is_written_is_never_lost(world, state):
+    if state == "detached":
+        world.apply()
+    acknowledged = os.path.join(world.base, "acknowledged")
+    write(world.base, "acknowledged", "")
+    argv = [sys.executable, "-c", _WRITER, os.path.join(world.home, "log"), acknowledged, str(UID)]
+    with subprocess.Popen(argv, cwd="/") as writer:
+        wait_for_more(acknowledged)
+        world.apply(state, busy="wait", busy_timeout=60)
+        wait_for_more(acknowledged)
+        writer.kill()
+    told = read(world.base, "acknowledged").split()
+    assert set(told) <= set(read(world.home, "log").split())
+
+
+def wait_for_more(path):
+    size = os.path.getsize(path)
+    deadline = time.monotonic() + 60
+    while os.path.getsize(path) <= size + 20:
+        assert time.monotonic() < deadline, "the writer does not get on"
+        time.sleep(0.01)
