@@ -3,7 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Making one tree the same as another, many files at once.
 
-Over NFS each file costs several round trips, so what counts is how many are under way at the same time.
+Over NFS each file costs several round trips, so what counts is how few they are and how many are under way at the
+same time. A new file costs OPEN, WRITE, SETATTR (times) and CLOSE: it is created by the identity of its owner and with
+its mode, and nothing is asked about a name in a directory that this pass has made or listed. (A server that does not
+report changes of directories atomically is asked for ACCESS as well.)
+
 A file is created under its final name; its time is set last, so a half-written one never looks complete and
 a run that was cut short is continued by running again.
 
@@ -12,35 +16,35 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import resource
 import stat
 import threading
+import time
 from dataclasses import dataclass, field
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import trees
-from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
+from ansible_collections.azlin.storage.plugins.module_utils._home import files, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home.memory import Memory
+from ansible_collections.azlin.storage.plugins.module_utils._home.pool import Pool
 
-WORKERS = 16
-_CHUNK = 1 << 20
-_PAGE = 4096
+WORKERS = 64
+# Names that a worker takes from a directory at a time.
+_BATCH = 8
+# Entries that are found unchanged before a worker looks at another directory.
+_SCAN = 4096
+# A file larger than this is copied by several workers, in parts of this size (bytes).
+_PART = 32 << 20
+_PART_WORKERS = 4
 # How many paths a report names.
 _EXAMPLES = 5
-_ZEROS = bytes(_PAGE)
-# Azure Files keeps times in units of 100 ns (that of NTFS).
-_TIME_UNIT_NS = 100
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass
 class Report:
     """What one pass did. ``unstable`` are files that changed or vanished while they were copied.
 
-    ``changed`` names some of what was different, ``changes`` counts all of it.
+    ``changed`` names some of what was different, ``changes`` counts all of it. ``memory`` is for the next pass.
     """
 
     files: int = 0
@@ -49,21 +53,63 @@ class Report:
     changed: list = field(default_factory=list)
     unstable: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
+    memory: Memory = None
 
 
-class _Directory:
-    """A directory of both trees, open while any of its entries is still to be handled."""
+class _Directory(trees.Node):
+    """A directory of both trees, open while any of its entries is still to be handled.
 
-    def __init__(self, path, source, target, status, parent):
-        self.path = path
-        self.source = source
-        self.target = target
+    ``handle`` is that of the source and None for a directory that only the target has, and which is removed.
+    ``target`` is None as long as nothing had to be done there. ``names`` are those of the target that are not known
+    to be in the source, or None where the source's are known to be the target's.
+    """
+
+    def __init__(self, handle, name="", parent=None, status=None, target=None, excluded=None):
+        super().__init__(handle, name, parent, excluded)
         self.status = status
-        self.parent = parent
-        self.users = 1
+        self.target = target
+        self.entries = None
+        self.names = None
+        self.known = False
+        self.made = None
+        # Users who may not make files here.
+        self.refused = set()
 
-    def below(self, name):
-        return f"{self.path}/{name}" if self.path else name
+    def close(self):
+        """Close all that is open of it."""
+        if self.entries is not None:
+            self.entries.close()
+        for handle in (self.handle, self.target):
+            if handle is not None:
+                os.close(handle)
+
+
+class _File:
+    """A file while it is copied, by several workers if it is large.
+
+    ``before`` is the status of the source and ``made`` that of the target, both when they were opened.
+    """
+
+    def __init__(self, directory, name, source):
+        self.directory = directory
+        self.name = name
+        self.source = source
+        self.target = None
+        self.before = os.fstat(source)
+        self.made = None
+        self.starts = iter(range(0, self.before.st_size, _PART))
+        self.users = _PART_WORKERS
+
+    @property
+    def large(self):
+        """Whether it is worth several workers."""
+        return self.before.st_size > 2 * _PART
+
+    def close(self):
+        """Close both."""
+        for handle in (self.source, self.target):
+            if handle is not None:
+                os.close(handle)
 
 
 class Copier:
@@ -72,46 +118,79 @@ class Copier:
     :param exclude: relative paths that are neither copied nor removed.
     :param remove: whether to remove from the target what the source does not have.
     :param cancelled: called now and then; True stops the pass.
+    :param since: the ``memory`` of the pass before, after which nobody else changed the target. Then only what
+        changed in the source is looked at in the target, and is copied whatever its size and time say.
+    :param checksum: whether to read every file back and compare its SHA-256.
+    :param progress: something with ``add(files, bytes)``.
     """
 
-    def __init__(self, source, target, exclude=(), remove=True, workers=WORKERS, cancelled=lambda: False):
+    def __init__(
+        self,
+        source,
+        target,
+        exclude=(),
+        remove=True,
+        workers=WORKERS,
+        cancelled=lambda: False,
+        since=None,
+        checksum=False,
+        progress=None,
+    ):
         self._roots = (source, target)
-        self._exclude = trees.by_directory(exclude)
+        self._excluded = trees.left_out(exclude)
         self._remove = remove
         self._workers = workers
         self._cancelled = cancelled
+        self._since = since
+        self._checksum = checksum
+        self._progress = progress
         self._report = Report()
-        self._lock = threading.Condition()
-        # Last in, first out: depth first, so that few directories are open at a time.
-        self._tasks = []
-        self._busy = 0
-        self._error = None
-        # (device, inode) -> path that was copied; further names are linked to it at the end.
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._pool = Pool(workers, cancelled)
+        # (device, inode) of a source file with several names -> [directory, name, names so far] of its copy.
         self._links = {}
-        self._later = []
-        # (device, inode) in the target -> that of the source it was copied from: no two may share one.
+        # The same -> (directory, name) of one that has not changed.
+        self._kept = {}
+        # Directory -> further names of such files, made when all files are there: [(name, may exist, origin)].
+        self._later = {}
+        # (device, inode) of a target file with several names -> that of the source it was copied from.
         self._claims = {}
         self._open = set()
         self._device = None
+        self._memory = None
 
     def run(self):
         """Do the pass and return its :class:`Report`."""
-        _raise_open_files_limit()
+        trees.raise_open_files_limit()
         source, target = (trees.open_directory(root) for root in self._roots)
+        umask = os.umask(0)
         try:
             self._device = os.fstat(target).st_dev
-            root = _Directory("", os.dup(source), os.dup(target), os.fstat(source), None)
-            self._open.add(root)
-            self._put(self._list, root)
+            self._remember(source, target)
+            self._enter_root(source, target)
             self._work()
-            self._link_all(target)
-            _sync_file_system(target)
+            self._prefer_kept()
+            for directory, links in self._later.items():
+                self._pool.push(self._link_all, target, directory, links)
+            self._work()
+            if self._report.changes:
+                files.sync_file_system(target)
         except OSError as error:
             raise self._failed(error) from error
         finally:
+            os.umask(umask)
             os.close(source)
             os.close(target)
+        self._report.memory = self._memory
         return self._report
+
+    def _remember(self, source, target):
+        if self._since is not None and not self._since.applies_to(target):
+            self._since = None
+        self._memory = Memory(source, target)
+        # What a program writes to memory that it has mapped counts as a change only once per write-out.
+        files.sync_file_system(source)
 
     def _failed(self, error):
         what = f"{self._roots[0]} could not be copied to {self._roots[1]}: {error}."
@@ -126,247 +205,525 @@ class Copier:
             ],
         )
 
-    # The pool.
-
-    def _put(self, task, *arguments):
-        with self._lock:
-            self._tasks.append((task, arguments))
-            self._lock.notify()
-
     def _work(self):
-        threads = [threading.Thread(target=self._worker) for _number in range(self._workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._error is not None:
-            self._close_leftovers()
-            raise self._error
-
-    def _worker(self):
-        while True:
-            with self._lock:
-                while not self._tasks and self._busy and self._error is None:
-                    self._lock.wait()
-                if self._error is not None or not self._tasks:
-                    self._lock.notify_all()
-                    return
-                task, arguments = self._tasks.pop()
-                self._busy += 1
-            try:
-                if self._cancelled():
-                    raise AzlinError("rolled_back", "The run was told to stop while it copied.")
-                task(*arguments)
-            except Exception as error:  # handed to the caller's thread
-                with self._lock:
-                    self._error = self._error or error
-            finally:
-                with self._lock:
-                    self._busy -= 1
-                    self._lock.notify_all()
-
-    def _close_leftovers(self):
-        # After an error tasks are dropped; an open directory would keep its file system from being unmounted.
-        for directory in self._open:
-            os.close(directory.source)
-            os.close(directory.target)
-        self._open.clear()
+        try:
+            self._pool.run()
+        except Exception as error:
+            # Tasks were dropped; an open directory would keep its file system from being unmounted.
+            if not error.threads_hang:
+                for opened in self._open:
+                    opened.close()
+            raise
 
     # Directories.
 
-    def _list(self, directory):
-        names = self._names(directory.source, directory)
-        if self._remove:
-            for name in self._names(directory.target, directory) - names:
-                trees.remove_below(directory.target, name, self._device)
-                self._changed(directory.below(name))
+    def _enter_root(self, source, target):
+        looked = time.time_ns()
+        root = _Directory(os.dup(source), status=os.fstat(source), target=os.dup(target), excluded=self._excluded)
+        self._opened(root)
+        self._memory.add_directory(root.status, None, "")
+        self._memory.settle(root.status, looked)
+        root.known = self._since is not None and self._since.knows(root.status, None, "")
+        self._start(root, made=False)
+
+    def _opened(self, directory):
         with self._lock:
-            directory.users += len(names)
-        for name in names:
-            self._put(self._entry, directory, name)
-        self._leave(directory)
+            self._open.add(directory)
 
-    def _names(self, handle, directory):
-        return set(os.listdir(handle)).difference(self._exclude.get(directory.path, ()))
-
-    def _enter(self, directory, name, status):
-        source = trees.open_directory(name, directory.source)
+    def _enter(self, parent, name, exists):
+        """Go on in a directory of the source. ``exists`` tells whether the target may have that name."""
         try:
-            try:
-                os.mkdir(name, 0o700, dir_fd=directory.target)
-                self._changed(directory.below(name))
-            except FileExistsError:
-                pass
-            target = trees.open_directory(name, directory.target)
-        except BaseException:
-            os.close(source)
-            raise
-        below = _Directory(directory.below(name), source, target, status, directory)
+            looked = time.time_ns()
+            source = trees.open_directory(name, parent.handle)
+        except OSError as error:
+            if error.errno not in trees.GONE:
+                raise
+            self._unstable(parent, name)
+            self._leave(parent)
+            return
+        directory = _Directory(source, name, parent, os.fstat(source))
+        self._opened(directory)
+        status = directory.status
+        self._memory.add_directory(status, parent.status, name)
+        self._memory.settle(status, looked)
+        made = False
+        directory.known = parent.known and self._since.knows(status, parent.status, name)
+        if not directory.known:
+            made = self._provide(directory, exists)
+        self._start(directory, made)
+
+    def _start(self, directory, made):
+        """Find out what the target has, unless it is known to be the same, and begin with the entries."""
+        if directory.known and self._since.unchanged(directory.status):
+            self._memory.carry(directory.status)
+        elif made:
+            directory.names = set()
+        else:
+            excluded = {name for name, what in directory.excluded.items() if what is True}
+            directory.names = set(os.listdir(self._target(directory))) - excluded
+        directory.entries = os.scandir(directory.handle)
+        self._pool.go_on(self._go_on, directory)
+
+    def _provide(self, directory, exists):
+        """Open the directory in the target; make it if it is not there, and return whether that was so."""
+        parent = self._target(directory.parent)
+        if exists:
+            present = _status(parent, directory.name)
+            if present is not None and stat.S_ISDIR(present.st_mode):
+                directory.target = trees.open_directory(directory.name, parent)
+                return False
+            if present is not None:
+                trees.remove_below(parent, directory.name, self._device)
+        mode = stat.S_IMODE(directory.status.st_mode) & 0o777 | 0o700
+        self._as_owner(directory.parent, directory.status, os.mkdir, directory.name, mode, dir_fd=parent)
+        # Opening it for no more than finding names spares asking for the permission to read it.
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        directory.target = os.open(directory.name, flags, dir_fd=parent)
+        directory.made = os.fstat(directory.target)
+        # Now rather than at the end: its owner can make what is in it.
+        if (directory.made.st_uid, directory.made.st_gid) != (directory.status.st_uid, directory.status.st_gid):
+            os.chown(_path_of(directory.target), directory.status.st_uid, directory.status.st_gid)
+            directory.made = os.fstat(directory.target)
+        self._changed(directory)
+        return True
+
+    def _target(self, directory):
+        """The open directory in the target, which a pass after another one opens only if it has to."""
+        if directory.target is not None:
+            return directory.target
+        with self._opening:
+            missing = []
+            while directory.target is None:
+                missing.append(directory)
+                directory = directory.parent
+            for below in reversed(missing):
+                below.target = trees.open_directory(below.name, below.parent.target)
+        return missing[0].target
+
+    def _go_on(self, directory):
+        """Take the next entries of a directory, let others have those after them, and copy them."""
+        batch, ended = self._next_entries(directory)
         with self._lock:
             directory.users += 1
-            self._open.add(below)
-        self._put(self._list, below)
+        if ended:
+            directory.entries.close()
+            self._remove_rest(directory)
+            self._leave(directory)
+        else:
+            self._pool.go_on(self._go_on, directory)
+        for name, exists in batch:
+            self._pool.check()
+            if directory.handle is None:
+                os.unlink(name, dir_fd=directory.target)
+            else:
+                self._entry(directory, name, exists)
+        self._leave(directory)
+
+    def _next_entries(self, directory):
+        """Return ([(name, may exist in the target)], whether these were the last); directories become new work."""
+        batch = []
+        for _number in range(_SCAN):
+            entry = next(directory.entries, None)
+            if entry is None:
+                return batch, True
+            name = entry.name
+            if directory.excluded.get(name) is True:
+                continue
+            exists = directory.names is None or name in directory.names
+            if directory.names is not None:
+                directory.names.discard(name)
+            if entry.is_dir(follow_symlinks=False):
+                self._descend(directory, name, exists)
+            elif not (directory.known and self._is_unchanged(directory, entry)):
+                batch.append((name, exists))
+                if len(batch) == _BATCH:
+                    break
+        return batch, False
+
+    def _descend(self, directory, name, exists):
+        with self._lock:
+            directory.users += 1
+        if directory.handle is None:
+            self._pool.push(self._enter_doomed, directory, name)
+        else:
+            self._pool.push(self._enter, directory, name, exists)
+
+    def _is_unchanged(self, directory, entry):
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return False
+        if not self._since.unchanged(status):
+            return False
+        self._memory.carry(status)
+        if stat.S_ISREG(status.st_mode):
+            self._count(status)
+        if status.st_nlink > 1:
+            self._kept.setdefault((status.st_dev, status.st_ino), (directory, entry.name))
+        return True
 
     def _leave(self, directory):
-        """One entry less to handle; the last one gives the directory its owner, mode and time."""
+        """One thing less to do below; the last one gives the directory its owner, mode and time."""
         while directory is not None:
             with self._lock:
                 directory.users -= 1
                 if directory.users:
                     return
-            if _set_attributes(directory.target, directory.status):
-                self._changed(directory.path or ".")
-            with self._lock:
                 self._open.discard(directory)
-            os.close(directory.source)
-            os.close(directory.target)
+            self._finish(directory)
+            directory.close()
+            if directory.handle is None:
+                os.rmdir(directory.name, dir_fd=directory.parent.target)
             directory = directory.parent
+
+    def _finish(self, directory):
+        if directory.handle is None or directory.target is None:
+            return
+        where = _path_of(directory.target)
+        if directory.made is not None:
+            files.set_attributes(where, directory.made, directory.status, times=False)
+            _set_times(where, directory.status)
+        elif files.set_attributes(where, os.fstat(directory.target), directory.status):
+            self._changed(directory)
+
+    # Removal.
+
+    def _remove_rest(self, directory):
+        """Remove what the source does not have, each directory as work of its own."""
+        if directory.handle is None or not self._remove:
+            return
+        for name in directory.names or ():
+            self._changed(directory, name)
+            try:
+                os.unlink(name, dir_fd=directory.target)
+            except (IsADirectoryError, PermissionError):
+                # unlink(2) of a directory: EISDIR on Linux, EPERM in POSIX.
+                self._descend_doomed(directory, name)
+
+    def _descend_doomed(self, directory, name):
+        with self._lock:
+            directory.users += 1
+        self._pool.push(self._enter_doomed, directory, name)
+
+    def _enter_doomed(self, parent, name):
+        directory = _Directory(None, name, parent, target=trees.open_directory(name, parent.target))
+        self._opened(directory)
+        trees.refuse_other(os.fstat(directory.target), name, self._device)
+        directory.entries = os.scandir(directory.target)
+        self._pool.go_on(self._go_on, directory)
 
     # Entries.
 
-    def _entry(self, directory, name):
+    def _entry(self, directory, name, exists):
         try:
-            self._copy_entry(directory, name)
+            self._copy_entry(directory, name, exists)
         except OSError as error:
             # Expected of the source, which its owner may change at any moment; anything else is a failure.
             if error.errno not in trees.GONE or error.filename != name:
                 raise
-            self._unstable(directory.below(name))
-        self._leave(directory)
+            self._unstable(directory, name)
 
-    def _copy_entry(self, directory, name):
-        status = os.stat(name, dir_fd=directory.source, follow_symlinks=False)
-        present = _status(directory.target, name)
+    def _copy_entry(self, directory, name, exists):
+        looked = time.time_ns()
+        status = os.stat(name, dir_fd=directory.handle, follow_symlinks=False)
+        present = _status(self._target(directory), name) if exists else None
         if present is not None and stat.S_IFMT(present.st_mode) != stat.S_IFMT(status.st_mode):
             trees.remove_below(directory.target, name, self._device)
             present = None
         if stat.S_ISDIR(status.st_mode):
-            self._enter(directory, name, status)
-        elif stat.S_ISLNK(status.st_mode):
+            # A directory in the place of what was listed.
+            self._descend(directory, name, present is not None)
+            return
+        if stat.S_ISLNK(status.st_mode):
             self._symlink(directory, name, status, present)
         elif stat.S_ISREG(status.st_mode):
-            self._regular(directory, name, status, present)
+            self._regular(directory, name, status, present, looked)
+            return
         else:
-            with self._lock:
-                self._report.skipped.append(directory.below(name))
+            self._note(self._report.skipped, trees.EXAMPLES, directory, name)
+        self._memory.settle(status, looked)
 
     def _symlink(self, directory, name, status, present):
-        text = os.readlink(name, dir_fd=directory.source)
-        if present is not None and os.readlink(name, dir_fd=directory.target) != text:
-            os.unlink(name, dir_fd=directory.target)
+        target = self._target(directory)
+        text = os.readlink(name, dir_fd=directory.handle)
+        if present is not None and os.readlink(name, dir_fd=target) != text:
+            os.unlink(name, dir_fd=target)
             present = None
         if present is None:
-            os.symlink(text, name, dir_fd=directory.target)
+            self._as_owner(directory, status, os.symlink, text, name, dir_fd=target)
+            present = os.stat(name, dir_fd=target, follow_symlinks=False)
         elif (present.st_uid, present.st_gid) == (status.st_uid, status.st_gid):
             # Not every NFS server keeps the time of a link, so it cannot tell whether one changed.
             return
-        os.chown(name, status.st_uid, status.st_gid, dir_fd=directory.target, follow_symlinks=False)
+        if (present.st_uid, present.st_gid) != (status.st_uid, status.st_gid):
+            os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
         times = (status.st_atime_ns, status.st_mtime_ns)
-        os.utime(name, ns=times, dir_fd=directory.target, follow_symlinks=False)
-        self._changed(directory.below(name))
+        os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+        self._changed(directory, name)
 
-    def _regular(self, directory, name, status, present):
-        if status.st_nlink > 1:
-            with self._lock:
-                first = self._links.setdefault((status.st_dev, status.st_ino), directory.below(name))
-                if first != directory.below(name):
-                    self._later.append((first, directory.path, name, directory.status))
-                    return
-        with self._lock:
-            self._report.files += 1
-            self._report.bytes += status.st_size
-        if present is not None and self._claimed(present, status):
-            os.unlink(name, dir_fd=directory.target)
-            present = None
-        if present is not None and present.st_size == status.st_size and _same_time(present, status):
+    def _regular(self, directory, name, status, present, looked):
+        if status.st_nlink > 1 and self._is_further_name(directory, name, status, present):
+            self._memory.settle(status, looked)
+            return
+        if present is not None and not self._replaceable(status, present):
+            self._count(status)
             self._repair_attributes(directory, name, status, present)
+            self._memory.settle(status, looked)
             return
         if present is not None:
             os.unlink(name, dir_fd=directory.target)
-        self._content(directory, name)
+        self._content(directory, name, looked)
 
-    def _claimed(self, present, status):
-        """Whether the file in the target already stands for another file of the source."""
+    def _is_further_name(self, directory, name, status, present):
+        """Whether a file with several names is copied under another one; then this name is made at the end."""
+        key = (status.st_dev, status.st_ino)
+        with self._lock:
+            origin = self._links.get(key)
+            if origin is None or origin[2] == trees.MAX_LINKS:
+                self._links[key] = [directory, name, 1]
+                return False
+            origin[2] += 1
+            if status.st_nlink > trees.MAX_LINKS and present is not None and files.same_content(status, present):
+                # Several copies, and which name belongs to which does not matter.
+                return self._claims.get((present.st_dev, present.st_ino)) == key
+            self._later.setdefault(directory, []).append((name, present is not None, origin))
+            return True
+
+    def _replaceable(self, status, present):
+        """Whether a file of the target has to be copied anew."""
+        if self._since is not None or not files.same_content(status, present):
+            return True
+        if status.st_nlink == 1:
+            # Linked to something from which it is separate in the source.
+            return present.st_nlink > 1
         with self._lock:
             origin = (status.st_dev, status.st_ino)
             return self._claims.setdefault((present.st_dev, present.st_ino), origin) != origin
 
     def _repair_attributes(self, directory, name, status, present):
-        if _owner_and_mode(status) != _owner_and_mode(present):
-            target = os.open(name, _READ, dir_fd=directory.target)
-            try:
-                _set_attributes(target, status)
-            finally:
-                os.close(target)
-            self._changed(directory.below(name))
-
-    def _content(self, directory, name):
-        source = os.open(name, _READ, dir_fd=directory.source)
+        if self._checksum and not self._same_bytes(directory, name):
+            os.unlink(name, dir_fd=directory.target)
+            self._content(directory, name, 0)
+            return
+        if files.same_attributes(status, present):
+            return
+        target = files.open_to_read(name, directory.target)
         try:
-            target = os.open(name, _CREATE, 0o600, dir_fd=directory.target)
-            try:
-                before = os.fstat(source)
-                _copy_data(source, target, before)
-                after = os.fstat(source)
-                _set_attributes(target, after)
-                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                    self._unstable(directory.below(name))
-                    # The time of a file whose content may be torn must not match, so that the next pass takes it.
-                    os.utime(target, ns=(0, 0))
-            finally:
-                os.close(target)
+            files.set_attributes(target, present, status)
+        finally:
+            os.close(target)
+        self._changed(directory, name)
+
+    # Content.
+
+    def _content(self, directory, name, looked):
+        file = _File(directory, name, files.open_to_read(name, directory.handle))
+        handed_on = False
+        try:
+            if not stat.S_ISREG(file.before.st_mode):
+                self._unstable(directory, name)
+                return
+            self._create(file)
+            if file.large:
+                handed_on = True
+                with self._lock:
+                    directory.users += _PART_WORKERS
+                    self._open.add(file)
+                for _number in range(_PART_WORKERS):
+                    self._pool.push(self._copy_parts, file)
+                return
+            self._copy_range(file, file.source, 0, file.before.st_size)
+            self._complete(file, looked)
+        finally:
+            if not handed_on:
+                file.close()
+
+    def _create(self, file):
+        mode = stat.S_IMODE(file.before.st_mode) & 0o777
+        target = self._target(file.directory)
+        file.target = self._as_owner(file.directory, file.before, files.create, file.name, mode, target)
+        file.made = os.fstat(file.target)
+        if not files.is_new(file.made):
+            raise AzlinError(
+                "copy_failed",
+                f"{self._target_path(file)} was made by somebody else during the copy.",
+                causes=[
+                    ("another host uses the share", "detach it there, or let this host adopt what the share holds")
+                ],
+            )
+
+    def _copy_range(self, file, source, start, end):
+        files.copy_range(source, file.target, start, end, files.is_sparse(file.before), self._pool.check)
+
+    def _target_path(self, file):
+        return os.path.join(self._roots[1], file.directory.path(file.name))
+
+    def _copy_parts(self, file):
+        """Copy parts of a large file until none is left; the last worker to find that completes it."""
+        # Through a descriptor of its own, for the kernel reads ahead for each.
+        source = os.open(_path_of(file.source), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while True:
+                with self._lock:
+                    start = next(file.starts, None)
+                if start is None:
+                    break
+                end = min(start + _PART, file.before.st_size)
+                os.posix_fadvise(source, start, end - start, os.POSIX_FADV_WILLNEED)
+                self._copy_range(file, source, start, end)
+                self._tell(0, end - start)
         finally:
             os.close(source)
-        self._changed(directory.below(name))
-
-    def _link_all(self, root):
-        for first, path, name, status in self._later:
+        with self._lock:
+            file.users -= 1
+            last = not file.users
+        if last:
+            self._complete(file, 0)
             with self._lock:
-                self._report.files += 1
-            self._link(root, first, path, name, status)
+                self._open.discard(file)
+            file.close()
+        self._leave(file.directory)
 
-    def _link(self, root, first, path, name, status):
-        first_path, _slash, first_name = first.rpartition("/")
-        target = trees.open_below(root, path)
-        origin = trees.open_below(root, first_path)
+    def _complete(self, file, looked):
+        """Give a written file its length, owner, mode and time, in this order, and look whether it has them."""
+        before, target = file.before, file.target
+        if files.is_sparse(before):
+            os.ftruncate(target, before.st_size)
+        after = os.fstat(file.source)
+        files.set_attributes(target, file.made, after, times=False)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            self._unstable(file.directory, file.name)
+            # The time of a file whose content may be torn must not match, so that the next pass takes it.
+            os.utime(target, ns=(0, 0))
+        else:
+            _set_times(target, after)
+            self._prove(file, after)
+            if before.st_ctime_ns == after.st_ctime_ns:
+                self._memory.settle(after, looked)
+        self._count(after)
+        self._changed(file.directory, file.name)
+
+    def _prove(self, file, wanted):
+        present = os.fstat(file.target)
+        whole = files.same_content(wanted, present) and files.same_attributes(wanted, present)
+        if whole and self._checksum:
+            files.forget_pages(file.target)
+            whole = self._same_bytes(file.directory, file.name)
+        if not whole:
+            raise AzlinError(
+                "verify_failed",
+                f"{self._target_path(file)} is not what was written to it.",
+                causes=[
+                    ("the share maps users to others (squash)", "use a share with root_squash NoRootSquash"),
+                    ("another host writes to the share", "detach it there and run again"),
+                ],
+            )
+
+    def _same_bytes(self, directory, name):
+        handles = []
         try:
-            wanted = _status(origin, first_name)
-            if wanted is None:
-                # The first name vanished while it was copied, which is on record already.
-                return
-            present = _status(target, name)
-            if present is not None and (present.st_dev, present.st_ino) == (wanted.st_dev, wanted.st_ino):
+            for place in (directory.handle, directory.target):
+                handles.append(files.open_to_read(name, place))
+            size = os.fstat(handles[0]).st_size
+            one, other = (files.digest(handle, size, self._pool.check) for handle in handles)
+            return one == other
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+    # Hard links.
+
+    def _prefer_kept(self):
+        """A file that lies unchanged in one place and in a directory that was moved was copied from the latter."""
+        for key in self._kept.keys() & self._links.keys():
+            origin = self._links[key]
+            self._later.setdefault(origin[0], []).append((origin[1], True, origin))
+            origin[:2] = self._kept[key]
+
+    def _link_all(self, root, directory, links):
+        """Make the further names in one directory."""
+        target = trees.open_below(root, _relative(directory))
+        place = place_of = None
+        try:
+            for name, exists, origin in links:
+                self._pool.check()
+                if place_of is not origin[0]:
+                    if place is not None:
+                        os.close(place)
+                    place, place_of = None, origin[0]
+                    place = trees.open_below(root, _relative(place_of))
+                self._link(place, origin[1], target, name, exists, directory)
+            files.set_attributes(target, os.fstat(target), directory.status)
+        finally:
+            for handle in (target, place):
+                if handle is not None:
+                    os.close(handle)
+
+    def _link(self, place, first, target, name, exists, directory):
+        with self._lock:
+            self._report.files += 1
+        self._tell(1, 0)
+        if exists:
+            wanted, present = _status(place, first), _status(target, name)
+            if present is not None and wanted is not None and os.path.samestat(present, wanted):
                 return
             if present is not None:
                 os.unlink(name, dir_fd=target)
-            os.link(first_name, name, src_dir_fd=origin, dst_dir_fd=target, follow_symlinks=False)
-            _set_attributes(target, status)
-            self._changed(f"{path}/{name}")
-        finally:
-            os.close(origin)
-            os.close(target)
+        try:
+            os.link(first, name, src_dir_fd=place, dst_dir_fd=target, follow_symlinks=False)
+        except FileNotFoundError:
+            # The first name vanished while it was copied, which is on record already.
+            return
+        self._changed(directory, name)
 
-    def _changed(self, path):
+    # Small things.
+
+    def _as_owner(self, directory, status, function, *arguments, **options):
+        """Make something as the user it is to belong to, or, where that user may not, as root."""
+        if status.st_uid and status.st_uid not in directory.refused:
+            try:
+                with files.acting_as(status.st_uid, status.st_gid):
+                    return function(*arguments, **options)
+            except PermissionError:
+                directory.refused.add(status.st_uid)
+        return function(*arguments, **options)
+
+    def _count(self, status):
+        with self._lock:
+            self._report.files += 1
+            self._report.bytes += status.st_size
+        # Large ones told theirs part by part.
+        self._tell(1, 0 if status.st_size > 2 * _PART else status.st_size)
+
+    def _tell(self, count, size):
+        if self._progress is not None:
+            self._progress.add(count, size)
+
+    def _changed(self, directory, *name):
         with self._lock:
             self._report.changes += 1
-            if len(self._report.changed) < _EXAMPLES:
-                self._report.changed.append(path)
+        self._note(self._report.changed, _EXAMPLES, directory, *name)
 
-    def _unstable(self, path):
-        with self._lock:
-            self._report.unstable.append(path)
+    def _unstable(self, directory, *name):
+        self._note(self._report.unstable, trees.EXAMPLES, directory, *name)
+
+    def _note(self, paths, most, directory, *name):
+        # Only then, for the path of what lies deep is long.
+        if len(paths) < most:
+            with self._lock:
+                paths.append(directory.path(*name))
 
 
-def copy_until_same(source, target, passes=6, **options):
+def copy_until_same(source, target, passes=6, since=None, **options):
     """Repeat passes until one finds nothing to do, which proves the trees equal; return the first's Report.
 
     :raises AzlinError: ``copy_failed`` when the source changes faster than it can be copied.
     """
-    first = report = Copier(source, target, **options).run()
+    first = report = Copier(source, target, since=since, **options).run()
     for _number in range(passes):
         if not report.changes and not report.unstable:
             return first
-        report = Copier(source, target, **options).run()
+        report = Copier(source, target, since=report.memory, **options).run()
     names = ", ".join((report.unstable + report.changed)[:_EXAMPLES])
     raise AzlinError(
         "copy_failed",
@@ -375,83 +732,16 @@ def copy_until_same(source, target, passes=6, **options):
     )
 
 
-def _copy_data(source, target, status):
-    if not status.st_size:
-        return
-    sparse = status.st_blocks * 512 < status.st_size
-    for start, end in _extents(source, status.st_size):
-        _copy_extent(source, target, start, end, sparse)
-    os.ftruncate(target, status.st_size)
+def _relative(directory):
+    return directory.path() if directory.parent is not None else ""
 
 
-def _extents(handle, size):
-    """Yield the (start, end) of data; all of the file where the file system does not tell holes."""
-    position = 0
-    while position < size:
-        try:
-            start = os.lseek(handle, position, os.SEEK_DATA)
-            position = min(os.lseek(handle, start, os.SEEK_HOLE), size)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            if error.errno != errno.EINVAL:
-                raise
-            start, position = position, size
-        if start < position:
-            yield start, position
+def _path_of(handle):
+    return f"/proc/self/fd/{handle}"
 
 
-def _copy_extent(source, target, start, end, sparse):
-    """Copy a range. NFS 4.1 cannot tell where holes are, so zeros in a sparse file become holes again."""
-    position = start
-    while position < end:
-        chunk = os.pread(source, min(_CHUNK, end - position), position)
-        if not chunk:
-            return
-        for offset, data in _pieces(chunk) if sparse else ((0, chunk),):
-            os.lseek(target, position + offset, os.SEEK_SET)
-            write_all(target, data)
-        position += len(chunk)
-
-
-def _pieces(chunk):
-    """Yield the runs of pages of a chunk that are not all zeros, as (offset, data)."""
-    start = None
-    for offset in range(0, len(chunk), _PAGE):
-        page = chunk[offset : offset + _PAGE]
-        if page == _ZEROS[: len(page)]:
-            if start is not None:
-                yield start, chunk[start:offset]
-                start = None
-        elif start is None:
-            start = offset
-    if start is not None:
-        yield start, chunk[start:]
-
-
-def _set_attributes(handle, status):
-    """Give an open file or directory owner, mode and times of another; True if anything differed."""
-    present = os.fstat(handle)
-    differs = False
-    if (present.st_uid, present.st_gid) != (status.st_uid, status.st_gid):
-        os.fchown(handle, status.st_uid, status.st_gid)
-        differs = True
-    # After the owner: a change of owner clears the set-id bits.
-    if differs or stat.S_IMODE(present.st_mode) != stat.S_IMODE(status.st_mode):
-        os.fchmod(handle, stat.S_IMODE(status.st_mode))
-        differs = True
-    if not _same_time(present, status):
-        os.utime(handle, ns=(status.st_atime_ns, status.st_mtime_ns))
-        differs = True
-    return differs
-
-
-def _owner_and_mode(status):
-    return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
-
-
-def _same_time(one, other):
-    return one.st_mtime_ns // _TIME_UNIT_NS == other.st_mtime_ns // _TIME_UNIT_NS
+def _set_times(where, status):
+    os.utime(where, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _status(handle, name):
@@ -459,14 +749,3 @@ def _status(handle, name):
         return os.stat(name, dir_fd=handle, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _sync_file_system(handle):
-    if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-
-
-def _raise_open_files_limit():
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

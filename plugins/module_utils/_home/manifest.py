@@ -11,12 +11,11 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import files, trees
 
 _TYPES = {
     stat.S_IFREG: "file",
@@ -55,12 +54,23 @@ def build(root, exclude=(), digest=False):
     :param exclude: relative paths that do not count.
     :param digest: also read every file and note its SHA-256.
     """
-    statuses = dict(_walk(root, exclude))
+    handle = trees.open_directory(root)
     groups = {}
-    for path, status in statuses.items():
-        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-            groups.setdefault((status.st_dev, status.st_ino), []).append(path)
-    return {path: _item(root, path, status, groups, digest) for path, status in statuses.items()}
+    try:
+        items = {".": _item(handle, ".", os.fstat(handle), digest)}
+        for directory, parents, name, status in trees.walk(handle, exclude):
+            if status is None:
+                continue
+            path = "/".join((*parents, name))
+            items[path] = _item(directory, name, status, digest)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                groups.setdefault((status.st_dev, status.st_ino), []).append(path)
+    finally:
+        os.close(handle)
+    for paths in groups.values():
+        if len(paths) > 1:
+            items.update((path, replace(items[path], links=tuple(sorted(paths)))) for path in paths)
+    return items
 
 
 def compare(before, after, precision_ns=1):
@@ -75,28 +85,9 @@ def compare(before, after, precision_ns=1):
     return differences
 
 
-def _walk(root, exclude):
-    yield ".", os.lstat(root)
-    left_out = trees.by_directory(exclude)
-    pending = [""]
-    while pending:
-        directory = pending.pop()
-        with os.scandir(os.path.join(root, directory)) as entries:
-            for entry in entries:
-                if entry.name in left_out.get(directory, ()):
-                    continue
-                path = os.path.join(directory, entry.name)
-                status = entry.stat(follow_symlinks=False)
-                yield path, status
-                if stat.S_ISDIR(status.st_mode):
-                    pending.append(path)
-
-
-def _item(root, path, status, groups, digest):
-    full = os.path.join(root, path)
+def _item(directory, name, status, digest):
     regular = stat.S_ISREG(status.st_mode)
     link = stat.S_ISLNK(status.st_mode)
-    names = groups.get((status.st_dev, status.st_ino), ()) if regular else ()
     return Item(
         type=type_name(status.st_mode),
         mode=stat.S_IMODE(status.st_mode),
@@ -104,18 +95,18 @@ def _item(root, path, status, groups, digest):
         gid=status.st_gid,
         size=status.st_size if regular else 0,
         mtime_ns=status.st_mtime_ns,
-        target=os.readlink(full) if link else "",
-        links=tuple(sorted(names)) if len(names) > 1 else (),
-        sha256=_sha256(full) if digest and regular else "",
+        target=os.readlink(name, dir_fd=directory) if link else "",
+        links=(),
+        sha256=_sha256(directory, name) if digest and regular else "",
     )
 
 
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for chunk in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _sha256(directory, name):
+    handle = files.open_to_read(name, directory)
+    try:
+        return files.digest(handle, os.fstat(handle).st_size).hex()
+    finally:
+        os.close(handle)
 
 
 def _item_differences(path, before, after, precision_ns):

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import threading
 
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import copier, manifest, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import copier, files, manifest, trees
 
-from .world import populate, read, write
+from .world import UID, populate, read, write
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_a_large_sparse_file_takes_no_more_room(tmp_path):
 
 def test_zeros_of_a_sparse_file_become_holes_where_holes_cannot_be_seen():
     pages = [b"\0" * 4096, b"a" * 4096, b"b" * 4096, b"\0" * 4096, b"c" * 10]
-    assert list(copier._pieces(b"".join(pages))) == [(4096, pages[1] + pages[2]), (16384, pages[4])]
+    assert list(files.pieces(b"".join(pages))) == [(4096, pages[1] + pages[2]), (16384, pages[4])]
 
 
 def test_removing_a_tree_stops_at_a_mount(tmp_path):
@@ -176,9 +177,108 @@ def test_names_that_vanish_during_a_survey_do_not_count(trees_of, monkeypatch):
     source, _target = trees_of
     count = trees._count
 
-    def vanish(status, path, result, seen):
-        count(status, path, result, seen)
+    def vanish(*arguments):
+        count(*arguments)
         subprocess.run(["find", source, "-mindepth", "1", "-delete"], check=True)
 
     monkeypatch.setattr(trees, "_count", vanish)
     assert trees.survey(source).names <= 1
+
+
+def test_a_tree_of_thousands_of_levels(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    depth = 5000
+    for top in (source, target):
+        top.mkdir()
+    handle = os.open(source, os.O_RDONLY)
+    for level in range(depth):
+        os.mkdir(f"level{level}", dir_fd=handle)
+        os.close(os.open(f"file{level}", os.O_CREAT | os.O_WRONLY, 0o640, dir_fd=handle))
+        below = os.open(f"level{level}", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    report = copier.Copier(str(source), str(target)).run()
+    assert report.files == depth
+    assert copier.Copier(str(source), str(target), since=report.memory).run().unstable == []
+    assert trees.survey(str(target)).names == 2 * depth
+    assert not trees.changed_since(str(target), 2**62)
+    for top in (source, target):
+        trees.remove(str(top))
+        assert not top.exists()
+
+
+def test_a_large_file_is_copied_in_parts_and_can_be_stopped_in_the_middle(tmp_path, monkeypatch):
+    monkeypatch.setattr(copier, "_PART", 3 << 20)
+    source, target = tmp_path / "a", tmp_path / "b"
+    for top in (source, target):
+        top.mkdir()
+    (source / "large").write_bytes(random.Random(1).randbytes((20 << 20) + 17))
+    (source / "sparse").write_bytes(b"start")
+    os.truncate(source / "sparse", 40 << 20)
+    calls = iter(range(10))
+    with pytest.raises(AzlinError) as caught:
+        copier.Copier(str(source), str(target), cancelled=lambda: next(calls, None) is None).run()
+    assert caught.value.error_code == "rolled_back"
+    report = copier.Copier(str(source), str(target)).run()
+    assert same(str(source), str(target)) == []
+    assert report.bytes == (60 << 20) + 17
+    assert (target / "sparse").stat().st_blocks * 512 < 1 << 20
+
+
+def test_a_checksum_finds_what_size_and_time_hide(trees_of):
+    source, target = trees_of
+    copier.Copier(source, target).run()
+    path = os.path.join(target, ".bashrc")
+    before = os.stat(path)
+    write(target, ".bashrc", "alias ll='ls -m'\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert copier.Copier(source, target).run().changes == 0
+    report = copier.Copier(source, target, checksum=True).run()
+    assert report.changed == [".bashrc", "."]
+    assert same(source, target) == []
+
+
+def test_more_names_of_a_file_than_a_share_keeps_become_several_copies(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    for top in (source, target):
+        top.mkdir()
+    (source / "0").write_text("content")
+    for number in range(1, 400):
+        os.link(source / "0", source / str(number))
+    report = copier.Copier(str(source), str(target)).run()
+    copies = {(target / str(number)).stat().st_ino for number in range(400)}
+    assert len(copies) == 3
+    assert max((target / str(number)).stat().st_nlink for number in range(400)) == trees.MAX_LINKS
+    assert copier.Copier(str(source), str(target)).run().changes == 0
+    assert copier.Copier(str(source), str(target), since=report.memory).run().unstable == []
+
+
+def test_progress_counts_every_file_and_byte(trees_of):
+    class Progress:
+        """Adds up what it is told."""
+
+        def __init__(self):
+            self.told = []
+
+        def add(self, files, size):
+            self.told.append((files, size))
+
+    progress = Progress()
+    report = copier.Copier(*trees_of, progress=progress).run()
+    assert sum(files for files, _size in progress.told) == report.files
+    assert sum(size for _files, size in progress.told) == report.bytes
+    assert report.files == trees.survey(trees_of[0]).files
+
+
+def test_files_belong_to_their_owner_also_where_that_may_not_create_them(trees_of):
+    source, target = trees_of
+    write(source, "closed/of-root", "x")
+    os.mkdir(os.path.join(source, "closed/inner"), 0o2750)
+    os.chown(os.path.join(source, "closed/inner"), UID, 1)
+    write(source, "closed/inner/of-another", "x", 0o4755)
+    os.chown(os.path.join(source, "closed/inner/of-another"), 7, 8)
+    os.chmod(os.path.join(source, "closed/inner/of-another"), 0o4755)
+    os.chmod(target, 0o700)
+    copier.Copier(source, target).run()
+    assert same(source, target) == []
