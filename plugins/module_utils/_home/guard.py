@@ -108,20 +108,17 @@ def start_remount(host):
 
 
 def retire(host, user_name):
-    """Remove program and units unless another user's home needs them."""
-    others = [name for name in journal.users(host.state_dir) if name != user_name]
-    if any(_in_use(journal.Journal(host.state_dir, name)) for name in others):
-        return
+    """Remove program and units unless a home needs them; what the user's own transaction needs is over."""
+    for name in journal.users(host.state_dir):
+        record = journal.Journal(host.state_dir, name)
+        if record.attachment is not None or (record.transaction is not None and name != user_name):
+            return
     for unit in (RECOVER_UNIT, REMOUNT_UNIT):
         for path in (os.path.join(host.units, _WANTS, unit), os.path.join(host.units, unit)):
             with suppress(FileNotFoundError):
                 os.unlink(path)
     with suppress(FileNotFoundError):
         os.unlink(_program(host))
-
-
-def _in_use(record):
-    return record.attachment is not None or record.transaction is not None
 
 
 def _program(host):

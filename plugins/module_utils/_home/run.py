@@ -47,20 +47,30 @@ def describe(host, journal, request):
     """The home as it is now, in the shape of every result."""
     situation = preflight.look(host, journal, request.home)
     mounted = host.mounter.is_share(situation.mount)
-    # Before it is confirmed, what an attach did is known to its transaction only.
-    recorded = situation.attachment or (journal.transaction or {}).get("facts", {})
+    attachment = _outcome(journal)
+    attached = mounted or attachment is not None
     return {
         "user": request.user.name,
         "path": request.home,
-        "state": "attached" if mounted or situation.attachment else "local",
+        "state": "attached" if attached else "local",
         "mounted": mounted,
-        "source": situation.source if mounted or situation.attachment else None,
+        "source": situation.source if attached else None,
         "fstype": situation.mount.fstype if situation.mount else None,
         "options": _options(situation.mount),
         "fstab": [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in situation.entries],
-        "backup": recorded.get("backup"),
+        "backup": (attachment or {}).get("backup"),
         "journal": journal.path,
     }
+
+
+def _outcome(journal):
+    """The attachment, or what it becomes when the transaction that waits is confirmed."""
+    waiting = journal.transaction
+    if waiting is None or waiting["state"] != "unconfirmed":
+        return journal.attachment
+    if _OPERATIONS[waiting["action"]].goal == "detached":
+        return None
+    return journal.attachment or waiting["facts"]
 
 
 def _options(mount):

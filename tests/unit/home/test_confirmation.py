@@ -71,6 +71,8 @@ def test_a_new_login_makes_it_count(world, login, action):
         world.apply()
     result = world.apply(action, confirm_timeout=60)
     awaited = result["confirmation"]
+    # What it will be, so that a caller need not ask again.
+    assert result["home"]["state"] == {"attached": "attached", "detached": "local"}[action]
     assert awaited["seconds"] == 60 and run_of(world).transaction["state"] == "unconfirmed"
     login("8")
     result = confirm(world, awaited["id"])
@@ -112,6 +114,8 @@ def test_at_the_deadline_the_guard_takes_it_back(world, login, action):
     identifier = world.apply(action, confirm_timeout=1)["confirmation"]["id"]
     assert recover.guard(world.host, USER, identifier) == 0
     assert world.snapshot() == before
+    # They are there as long as a home is attached.
+    assert os.path.exists(os.path.join(world.host.units, guard.REMOUNT_UNIT)) == (action == "detached")
     login("8")
     error = error_of(lambda: confirm(world, identifier))
     assert error.error_code == "not_confirmed" and "within 1 s" in error.msg
