@@ -102,6 +102,25 @@ options:
   confirmation:
     description: Which transaction O(state=confirmed) is about; RV(confirmation) of the run that switched the home.
     type: str
+  unsupported:
+    description:
+      - What to do about things in the home that NFS 4.1 on Azure cannot hold, when it fills a share. These are access
+        control lists, extended attributes of users, capabilities of programs, device files, and more than 178 hard
+        links to a file.
+      - V(fail) names them and changes nothing.
+      - V(save) keeps them in a file on the share, from which O(state=detached) puts them back. What has more hard links
+        becomes several files on the share.
+      - V(skip) leaves them behind and reports them in RV(unsupported).
+    type: str
+    choices: [fail, save, skip]
+    default: fail
+  checksum:
+    description:
+      - Whether to read every file back after it was copied and to compare the SHA-256 of both. Size and time are
+        always compared.
+      - This reads all files twice, and once over the network.
+    type: bool
+    default: false
   mount_options:
     description:
       - Mount options besides those that Azure Files needs. One that is set by default replaces it.
@@ -117,9 +136,7 @@ notes:
   - Runs as root. Use C(become).
   - Set C(ansible_remote_tmp) to a directory outside the home, since the home is replaced while the module runs.
     The role P(azlin.storage.nfs_home#role) does that.
-  - What NFS 4.1 on Azure cannot hold (access control lists, extended attributes of users, device files, more than
-    178 hard links to a file) is named and refused before anything is changed. Sockets and named pipes are skipped
-    and reported.
+  - Sockets and named pipes are not copied but reported.
   - Type, mode, owner, times, hard links, holes and targets of links are kept. The time of a symbolic link itself is
     kept where the server stores it.
   - A change of O(mount_options) goes to fstab at once and to the mount at the next boot.
@@ -231,6 +248,15 @@ skipped:
   type: list
   elements: str
   returned: success
+unsupported:
+  description:
+    - With O(state=attached), what the share cannot hold and was left behind by O(unsupported=skip). In check mode, what
+      it cannot hold; O(unsupported) decides what becomes of it if the share is empty.
+    - With O(state=detached), what was on record and could not be put back.
+    - At most 1000 sentences. C(null) in check mode when no home would be moved to a share.
+  type: list
+  elements: str
+  returned: success
 holders:
   description:
     - Processes that used the home all the same with O(busy=ignore). What they write to the old one is not in the
@@ -283,6 +309,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.arguments impo
 from ansible_collections.azlin.storage.plugins.module_utils._home.busy import POLICIES
 from ansible_collections.azlin.storage.plugins.module_utils._home.holders import describe
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+from ansible_collections.azlin.storage.plugins.module_utils._home.sidecar import POLICIES as UNSUPPORTED
 
 _STATES = ["attached", "detached", "confirmed", "rolled_back"]
 
@@ -290,6 +317,9 @@ _STATES = ["attached", "detached", "confirmed", "rolled_back"]
 def _warn(module, result):
     if result["skipped"]:
         module.warn(f"Sockets and named pipes were not copied: {', '.join(result['skipped'][:10])}")
+    if result["unsupported"]:
+        shown = "; ".join(result["unsupported"][:10])
+        module.warn(f"{len(result['unsupported'])} things that NFS 4.1 on Azure cannot hold: {shown}")
     if result["holders"]:
         module.warn(f"Programs still use the home as it was before: {describe(result['holders'][:10])}")
 
@@ -311,6 +341,8 @@ def main():
             "mount_timeout": {"type": "int", "default": 30},
             "busy": {"type": "str", "choices": list(POLICIES), "default": "fail"},
             "busy_timeout": {"type": "int", "default": 300},
+            "unsupported": {"type": "str", "choices": list(UNSUPPORTED), "default": "fail"},
+            "checksum": {"type": "bool", "default": False},
             "confirm_timeout": {"type": "int", "default": 120},
             "confirmation": {"type": "str"},
         },

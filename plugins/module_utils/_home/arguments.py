@@ -59,4 +59,6 @@ def request_of(params):
         busy_timeout=params.get("busy_timeout") or 0,
         confirm_timeout=params.get("confirm_timeout") or 0,
         confirmation=params.get("confirmation"),
+        unsupported=params.get("unsupported") or "fail",
+        checksum=bool(params.get("checksum")),
     )

@@ -21,6 +21,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     preflight,
     rescue,
     seed,
+    sidecar,
     trees,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside, next_backup
@@ -109,6 +110,8 @@ class Attach(Mount):
         super().__init__(host, request, journal, identifier, interrupts)
         self._lock = None
         self._keys = b""
+        # What the last pass of the copy knows of the home.
+        self._memory = None
 
     @property
     def spare(self):
@@ -165,32 +168,27 @@ class Attach(Mount):
     def _fill(self):
         survey = self._survey()
         # What an earlier attempt copied already needs no room again.
-        present = trees.survey(self.stage, exclude=seed.OURS)
+        present = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
         size, names = max(0, survey.size - present.size), max(0, survey.names - present.names)
         preflight.check_space(self.stage, size, names, f"The copy of {self.home} on the share")
         self.journal.note(seeding=True)
         seed.mark_seeding(self.stage, self.identifier)
         report = self._copy().run()
         self.files, self.bytes = report.files, report.bytes
+        # What changed during that long pass; so that less is left for the one in which the home is not usable.
+        self._memory = self._copy(since=report.memory).run().memory
 
     def _survey(self):
-        survey = trees.survey(self.home)
-        survey.refused += [f"{name}: a name that a share uses itself" for name in seed.OURS if self._in_home(name)]
-        if survey.refused:
-            shown = "; ".join(survey.refused[:10])
-            raise AzlinError(
-                "unsupported",
-                f"{self.home} holds {len(survey.refused)} things that NFS 4.1 on Azure cannot keep: {shown}.",
-                causes=[("they would be lost on the share", "remove them, or move them out of the home")],
-            )
+        survey = preflight.survey_home(self.request)
         self.skipped = survey.skipped
+        self.unsupported = survey.refused if self.request.unsupported == "skip" else []
         return survey
 
-    def _in_home(self, name):
-        return os.path.lexists(os.path.join(self.home, name))
+    def _copy(self, **options):
+        return copier.Copier(self.home, self.stage, **self._copy_options(), **options)
 
-    def _copy(self):
-        return copier.Copier(self.home, self.stage, exclude=seed.OURS, cancelled=self.interrupted)
+    def _copy_options(self):
+        return {"exclude": seed.OURS, "cancelled": self.interrupted, "checksum": self.request.checksum}
 
     def _own_root(self):
         """A new share belongs to root with mode 0777, which sshd refuses for a home."""
@@ -224,10 +222,16 @@ class Attach(Mount):
         """Copy what changed since, which no path leads to any more; then other hosts may have the share."""
         self.drain_holders(lambda: holders.of_directory(self.spare, exempt=holders.ancestry()))
         if self.seeded:
-            copier.copy_until_same(self.spare, self.stage, exclude=seed.OURS, cancelled=self.interrupted)
+            copier.copy_until_same(self.spare, self.stage, since=self._memory, **self._copy_options())
+            self._save_unsupported()
             self.add_keys()
             seed.mark_complete(self.stage, self.identifier)
         self.release_lock()
+
+    def _save_unsupported(self):
+        """Put on record what the share cannot hold, of the home as it is now that nothing changes any more."""
+        if self.request.unsupported == "save":
+            sidecar.save(self.stage, seed.DIRECTORY, self.request.user.name, sidecar.collect(self.spare))
 
     def release_lock(self):
         """Let the next host look at the share."""

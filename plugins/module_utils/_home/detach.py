@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     preflight,
     rescue,
     seed,
+    sidecar,
     trees,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside, next_backup
@@ -39,6 +40,8 @@ class Detach(Operation):
         super().__init__(host, request, journal, identifier, interrupts)
         self.files = 0
         self.bytes = 0
+        # What the share cannot hold, as the host that filled it has put it on record.
+        self._record = None
 
     @property
     def replacement(self):
@@ -78,9 +81,10 @@ class Detach(Operation):
 
     def prepare(self):
         """Check the space and make the directory to copy to."""
-        survey = trees.survey(self.stage, exclude=seed.OURS)
+        survey = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
+        self._record = sidecar.load(self.stage, seed.DIRECTORY, self.request.user.name)
         # Left by a run whose journal is gone; it may be the only copy of something.
         rescue.retire(self.replacement, self.home)
         os.mkdir(self.replacement, 0o700)
@@ -98,8 +102,11 @@ class Detach(Operation):
 
     def copy(self):
         """Copy while the user goes on working."""
-        report = copier.Copier(self.stage, self.replacement, exclude=seed.OURS, cancelled=self.interrupted).run()
+        report = copier.Copier(self.stage, self.replacement, **self._copy_options()).run()
         self.files, self.bytes = report.files, report.bytes
+
+    def _copy_options(self):
+        return {"exclude": seed.OURS, "cancelled": self.interrupted, "checksum": self.request.checksum}
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
@@ -129,7 +136,9 @@ class Detach(Operation):
 
     def final(self):
         """Copy what changed since; nobody gets at the share through the home any more."""
-        copier.copy_until_same(self.stage, self.replacement, exclude=seed.OURS, cancelled=self.interrupted)
+        copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
+        if self._record is not None:
+            self.unsupported = sidecar.restore(self.replacement, *self._record)
         if not keys.read(self.request.user, self.replacement):
             keys.ensure(self.replacement, keys.read(self.request.user, self.home), self.request.user)
 

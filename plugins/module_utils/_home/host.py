@@ -61,7 +61,8 @@ class Host:
 class Request:
     """What is wanted: ``state`` attached, detached, confirmed or rolled_back.
 
-    ``busy`` is one of busy.POLICIES; ``confirm_timeout`` and ``busy_timeout`` are seconds.
+    ``busy`` is one of busy.POLICIES and ``unsupported`` of sidecar.POLICIES; ``confirm_timeout`` and ``busy_timeout``
+    are seconds.
     """
 
     state: str
@@ -75,6 +76,8 @@ class Request:
     busy_timeout: int = 300
     confirm_timeout: int = 0
     confirmation: str | None = None
+    unsupported: str = "fail"
+    checksum: bool = False
 
 
 def beside(home, purpose):

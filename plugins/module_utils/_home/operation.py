@@ -44,6 +44,8 @@ class Operation:
         self.stage = os.path.join(host.run_dir, f"stage.{identifier}")
         self.skipped = []
         self.holders = []
+        # Sentences on what the share cannot hold and was left behind, or could not be put back.
+        self.unsupported = []
         # Seconds from the end of quiesce to the verified home, in which the home is not usable.
         self.window_seconds = None
         self._window_began = None

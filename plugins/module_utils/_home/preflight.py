@@ -16,7 +16,15 @@ from typing import Any
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import fstab_line
-from ansible_collections.azlin.storage.plugins.module_utils._home import busy, fstab, holders, mountinfo, rescue
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    busy,
+    fstab,
+    holders,
+    mountinfo,
+    rescue,
+    seed,
+    trees,
+)
 
 _MARGIN_BYTES = 64 << 20
 
@@ -96,6 +104,31 @@ def check_attach(host, situation, request):
         check_idle(request, lambda: holders.of_directory(request.home, exempt=holders.ancestry()))
     _no_foreign_entry(host, situation, request)
     host.mounter.probe(parse_endpoint(request.source).host)
+
+
+def survey_home(request):
+    """Return the Survey of a home that is to fill a share; fails for what may not be left behind."""
+    survey = trees.survey(request.home)
+    taken = [name for name in seed.OURS if os.path.lexists(os.path.join(request.home, name))]
+    if taken:
+        raise AzlinError(
+            "unsupported",
+            f"{request.home} holds names that a share uses itself: {', '.join(taken)}.",
+            causes=[
+                ("the home was a share, or the root of a file system", "remove them, or move them out of the home")
+            ],
+        )
+    if survey.refusals and request.unsupported == "fail":
+        raise AzlinError(
+            "unsupported",
+            f"{request.home} holds {survey.refusals} things that NFS 4.1 on Azure cannot keep:"
+            f" {'; '.join(survey.refused[:10])}.",
+            causes=[
+                ("they would be lost on the share", "remove them, or move them out of the home"),
+                ("they are of use on the local disk only", "set unsupported to save, or to skip to lose them"),
+            ],
+        )
+    return survey
 
 
 def check_detach(host, situation, request):

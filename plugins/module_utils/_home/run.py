@@ -21,6 +21,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     fstab,
     preflight,
     transaction,
+    trees,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
@@ -195,6 +196,7 @@ def _result(host, request, journal, before, operation, recovered):
         "copied": {"files": getattr(operation, "files", 0), "bytes": getattr(operation, "bytes", 0)},
         "keys_added": getattr(operation, "keys_added", 0),
         "skipped": operation.skipped if operation else [],
+        "unsupported": operation.unsupported if operation else [],
         "holders": operation.holders if operation else [],
         "window_seconds": operation.window_seconds if operation else None,
         "confirmation": _awaited(journal),
@@ -225,6 +227,7 @@ def _prediction(host, request, journal, before, operation, unfinished):
         "copied": None,
         "keys_added": None,
         "skipped": None,
+        "unsupported": trees.survey(request.home).refused if operation is attach.Attach else None,
         "holders": None,
         "window_seconds": None,
         "confirmation": None,

@@ -31,6 +31,8 @@ from contextlib import contextmanager, suppress
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import atomic, files, trees
 
+# What to do about such things: refuse to copy the home, keep them in the file, or leave them behind.
+POLICIES = ("fail", "save", "skip")
 _FORMAT = 1
 _CAPABILITY = "security.capability"
 _DEVICES = {stat.S_IFCHR: "character", stat.S_IFBLK: "block"}

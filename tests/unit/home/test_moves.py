@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest
 
-from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, World, populate, read, write
+from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, populate, read, write
 
 
 def keys_of(home):
@@ -198,6 +198,42 @@ def test_what_nfs_cannot_hold_is_refused_by_name(world):
     error = error_of(world.apply)
     assert error.error_code == "unsupported"
     assert ".bashrc: extended attribute user.note" in error.msg and "device: a device file" in error.msg
+    assert world.snapshot() == before
+
+
+def add_unsupported(home):
+    os.setxattr(os.path.join(home, ".bashrc"), "user.note", b"x")
+    os.mknod(os.path.join(home, "device"), 0o020640, os.makedev(1, 3))
+    os.chown(os.path.join(home, "device"), UID, UID)
+
+
+def test_what_nfs_cannot_hold_is_saved_and_comes_back(world):
+    add_unsupported(world.home)
+    before = world.tree()
+    assert world.apply(unsupported="save")["unsupported"] == []
+    assert not os.path.lexists(os.path.join(world.home, "device"))
+    assert os.listxattr(os.path.join(world.home, ".bashrc")) == []
+    assert world.apply(state="detached")["unsupported"] == []
+    assert manifest.compare(before, world.tree()) == []
+    assert os.getxattr(os.path.join(world.home, ".bashrc"), "user.note") == b"x"
+    assert os.lstat(os.path.join(world.home, "device")).st_rdev == os.makedev(1, 3)
+
+
+def test_what_nfs_cannot_hold_is_left_behind_on_request_and_reported(world):
+    add_unsupported(world.home)
+    lines = ["device: a device file", ".bashrc: extended attribute user.note"]
+    assert sorted(world.apply(check_mode=True)["unsupported"]) == sorted(lines)
+    assert sorted(world.apply(unsupported="skip")["unsupported"]) == sorted(lines)
+    assert world.apply(state="detached")["unsupported"] == []
+    assert not os.path.lexists(os.path.join(world.home, "device"))
+
+
+def test_a_record_that_cannot_be_understood_stops_a_detach_before_it_begins(world):
+    add_unsupported(world.home)
+    world.apply(unsupported="save")
+    before = world.snapshot()
+    write(world.share, f".azlin/unsupported.{USER}.json", "no json")
+    assert error_of(lambda: world.apply(state="detached")).error_code == "journal_conflict"
     assert world.snapshot() == before
 
 
