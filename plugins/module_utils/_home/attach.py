@@ -46,8 +46,8 @@ class Mount(Operation):
     def steps(self):
         """Stage, check and bind; then fstab."""
         return [
-            Step("stage", self.stage_share, self.unstage),
             Step("guard", self.start_guard, self.stop_guard),
+            Step("stage", self.stage_share, self.unstage),
             Step("mount", self.mount, self.unmount_home),
             Step("verify", self.verify_share),
             Step("unstage", self.unstage),
@@ -122,11 +122,11 @@ class Attach(Mount):
     def steps(self):
         """In the order of the design; the window in which the home is not usable is exchange to verify."""
         return [
+            Step("guard", self.start_guard, self.stop_guard),
             Step("stage", self.stage_share, self.unstage),
             Step("seed", self.seed, self.release_lock),
             Step("keys", self.add_keys),
             Step("prepare", self.prepare, self.unprepare),
-            Step("guard", self.start_guard, self.stop_guard),
             Step("quiesce", self.quiesce),
             Step("exchange", self.exchange, self.unexchange),
             Step("final", self.final),

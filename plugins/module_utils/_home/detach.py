@@ -52,10 +52,10 @@ class Detach(Operation):
     def steps(self):
         """The window in which the home is not usable is release to verify."""
         return [
+            Step("guard", self.start_guard, self.stop_guard),
             Step("stage", self.stage_home, self.unstage),
             Step("prepare", self.prepare, self.remove_copy),
             Step("copy", self.copy),
-            Step("guard", self.start_guard, self.stop_guard),
             Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("final", self.final),
@@ -191,8 +191,8 @@ class DetachToBackup(Detach):
     def steps(self):
         """No copy, so no stage: this works without a server, too."""
         return [
-            Step("prepare", self.prepare, self.put_backup_back),
             Step("guard", self.start_guard, self.stop_guard),
+            Step("prepare", self.prepare, self.put_backup_back),
             Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("exchange", self.exchange, self.unexchange),

@@ -21,6 +21,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     keys,
     mountinfo,
     users,
+    watchdog,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import exclusive_fstab
@@ -49,9 +50,15 @@ class Operation:
         # Seconds from the end of quiesce to the verified home, in which the home is not usable.
         self.window_seconds = None
         self._window_began = None
+        self._watchdog = None
         self._interrupts = interrupts
         # For the watchdog: a run that no longer comes by here hangs.
         self.alive_at = time.monotonic()
+
+    @property
+    def in_window(self):
+        """Whether the home is not usable at this moment."""
+        return self._window_began is not None and self.window_seconds is None
 
     @property
     def confirm_seconds(self):
@@ -102,6 +109,17 @@ class Operation:
         guard.install(self.host)
         if self.confirm_seconds:
             guard.start(self.host, self.request.user.name, self.identifier)
+            self._watchdog = watchdog.Watchdog(self)
+
+    def hangs(self, seconds):
+        """Note why this process is about to end."""
+        step = self.journal.transaction["begun"][-1]
+        self.journal.note(hung=f"Nothing moved for {seconds} s in the step {step}: the NFS server does not answer.")
+
+    def ended(self):
+        """The transaction is over, or waits to be confirmed."""
+        if self._watchdog is not None:
+            self._watchdog.close()
 
     def stop_guard(self):
         """Undo: nothing is left that needs it."""

@@ -83,7 +83,7 @@ def _seconds_left(transaction):
 
 def _reason(transaction):
     if transaction["state"] != "unconfirmed":
-        return _DIED
+        return transaction["facts"].get("hung", _DIED)
     return (
         f"Nobody came back through a new login within {transaction['confirm']['seconds']} s, so the home was put back."
     )

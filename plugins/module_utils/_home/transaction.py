@@ -70,12 +70,19 @@ def run(operation, journal, interrupts, checkpoint):
     """Do all steps of an operation, or none of them.
 
     :param operation: has ``action``, ``facts()``, ``steps``, ``begin_step()``, ``commit()`` (which changes the
-        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts) and
+        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts), ``ended()`` and
         ``confirm_seconds``: when that is not 0, the steps count only once :func:`confirm` is called.
     :param checkpoint: called with ("before" or "after", step name); for tests of failures at every point.
     """
-    attachment = journal.attachment
     journal.begin(operation.identifier, operation.action, operation.facts())
+    try:
+        _run(operation, journal, interrupts, checkpoint)
+    finally:
+        operation.ended()
+
+
+def _run(operation, journal, interrupts, checkpoint):
+    attachment = journal.attachment
     try:
         for step in operation.steps:
             if interrupts.pending():

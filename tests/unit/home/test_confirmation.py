@@ -9,13 +9,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import confirmation, guard, manifest, recover
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    confirmation,
+    guard,
+    manifest,
+    recover,
+    watchdog,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 
@@ -143,6 +150,27 @@ def test_the_guard_takes_back_what_a_killed_run_left(world, login):
     assert recover.guard(world.host, USER, identifier) == 0
     assert world.snapshot() == before
     assert "ended before" in run_of(world).last["reason"]
+
+
+def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(world, login, monkeypatch):
+    before = world.snapshot()
+    # An idle process cannot be told from a hanging one, so this one hangs in the way that is quickest to see.
+    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 1)
+    child = os.fork()
+    if child == 0:
+        try:
+            world.apply(confirm_timeout=60, checkpoint=lambda *point: hang(point == ("before", "mount")))
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert recover.guard(world.host, USER, run_of(world).transaction["id"]) == 0
+    assert world.snapshot() == before
+    assert "in the step mount" in run_of(world).last["reason"]
+
+
+def hang(now):
+    if now:
+        time.sleep(600)
 
 
 def kill(now):
