@@ -24,6 +24,19 @@ author:
 extends_documentation_fragment:
   - azlin.storage.attributes
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin, so some parts of the options run on the controller.
+    support: full
+    details:
+      - It runs the module as a background job, so that a lost connection does not end it half way, and shows how far it
+        is at least every 10 seconds.
+      - It logs in anew and confirms the switch; see O(confirm_timeout).
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: partial
+    details:
+      - With C(async) Ansible waits for the end, and nobody logs in anew. O(confirm_timeout) is V(0) then unless it is
+        set, and O(state=confirmed) is up to you.
   check_mode:
     support: full
     details:
@@ -96,6 +109,7 @@ options:
         host puts the old home back by itself. V(0) makes the switch count at once.
       - Another run of this module that wants the same, or O(state=confirmed), has to come through a new login. With
         Ansible's SSH connections this happens within the one task.
+      - Connections that start processes without a login, such as C(local) or C(podman), have it as V(0).
       - Needs systemd on the host.
     type: int
     default: 120
@@ -135,7 +149,8 @@ options:
 notes:
   - Runs as root. Use C(become).
   - Set C(ansible_remote_tmp) to a directory outside the home, since the home is replaced while the module runs.
-    The role P(azlin.storage.nfs_home#role) does that.
+    The role P(azlin.storage.nfs_home#role) does that. The files of its background job are in C(/run/azlin/jobs) unless
+    C(ansible_async_dir) is set.
   - Sockets and named pipes are not copied but reported.
   - Type, mode, owner, times, hard links, holes and targets of links are kept. The time of a symbolic link itself is
     kept where the server stores it.
@@ -273,6 +288,10 @@ window_seconds:
   type: float
   returned: success
   sample: 0.412
+confirmed:
+  description: Whether this run has made the switch count by a new login.
+  type: bool
+  returned: when a switch was confirmed
 confirmation:
   description: What O(state=confirmed) has to be told for the switch to count; C(null) when it counts already.
   type: dict

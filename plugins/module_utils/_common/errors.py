@@ -21,6 +21,7 @@ ERROR_CODES = {
     "immutable_property": "The wanted value differs from one that Azure cannot change after creation.",
     "in_use": "Virtual machines still use the storage, or whether they do could not be found out.",
     "internal_error": "A defect of this collection; nothing else is known to be wrong.",
+    "interrupted": "The module ended on the host before it could answer; the host undoes what was begun.",
     "invalid_argument": "An option has a value that cannot work.",
     "journal_conflict": "An earlier, unfinished transaction of this home cannot be combined with the wanted one.",
     "missing_library": "A Python library that the controller needs is not installed.",

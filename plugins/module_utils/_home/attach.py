@@ -173,9 +173,11 @@ class Attach(Mount):
         preflight.check_space(self.stage, size, names, f"The copy of {self.home} on the share")
         self.journal.note(seeding=True)
         seed.mark_seeding(self.stage, self.identifier)
+        self.begin_copy(survey)
         report = self._copy().run()
         self.files, self.bytes = report.files, report.bytes
         # What changed during that long pass; so that less is left for the one in which the home is not usable.
+        self.progress.phase("copying what has changed meanwhile")
         self._memory = self._copy(since=report.memory).run().memory
 
     def _survey(self):
@@ -188,7 +190,12 @@ class Attach(Mount):
         return copier.Copier(self.home, self.stage, **self._copy_options(), **options)
 
     def _copy_options(self):
-        return {"exclude": seed.OURS, "cancelled": self.interrupted, "checksum": self.request.checksum}
+        return {
+            "exclude": seed.OURS,
+            "cancelled": self.interrupted,
+            "checksum": self.request.checksum,
+            "progress": self.progress,
+        }
 
     def _own_root(self):
         """A new share belongs to root with mode 0777, which sshd refuses for a home."""

@@ -89,6 +89,7 @@ class Detach(Operation):
         rescue.retire(self.replacement, self.home)
         os.mkdir(self.replacement, 0o700)
         self.journal.note(replacement=os.lstat(self.replacement).st_ino)
+        self.begin_copy(survey)
 
     def remove_copy(self):
         """Remove the copy; one that was the home for a while, and was worked in, is kept as a backup."""
@@ -106,7 +107,12 @@ class Detach(Operation):
         self.files, self.bytes = report.files, report.bytes
 
     def _copy_options(self):
-        return {"exclude": seed.OURS, "cancelled": self.interrupted, "checksum": self.request.checksum}
+        return {
+            "exclude": seed.OURS,
+            "cancelled": self.interrupted,
+            "checksum": self.request.checksum,
+            "progress": self.progress,
+        }
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""

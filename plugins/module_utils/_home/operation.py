@@ -25,10 +25,19 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import exclusive_fstab
+from ansible_collections.azlin.storage.plugins.module_utils._home.progress import Progress, path_of
 
 _PROBE = ".azlin-probe"
 _VERIFY_TIMEOUT = 60
 _DRAIN_SECONDS = 10
+# What a run says of a step that may last.
+_PHASES = {
+    "stage": "mounting the share",
+    "seed": "waiting for other hosts that fill the share",
+    "quiesce": "waiting for busy processes",
+    "final": "final pass",
+    "verify": "checking the home",
+}
 
 
 class Operation:
@@ -54,6 +63,7 @@ class Operation:
         self._interrupts = interrupts
         # For the watchdog: a run that no longer comes by here hangs.
         self.alive_at = time.monotonic()
+        self.progress = Progress(path_of(request.user.name, host.run_dir))
 
     @property
     def in_window(self):
@@ -80,9 +90,15 @@ class Operation:
             "fstab_after": None,
         }
 
-    def begin_step(self, _name):
+    def begin_step(self, name):
         """A step begins."""
         self.alive_at = time.monotonic()
+        if name in _PHASES:
+            self.progress.phase(_PHASES[name])
+
+    def begin_copy(self, survey):
+        """What was looked at is about to be copied."""
+        self.progress.phase("copying", files=survey.files, bytes=survey.size)
 
     def commit(self):
         """Change the journal's attachment; the transaction saves it."""

@@ -102,7 +102,10 @@ def _apply(host, request, check_mode, checkpoint):
         with transaction.Interrupts() as interrupts:
             wanted = _completed(request, journal, host)
             chosen = operation(_with_mounter(host, wanted), wanted, journal, _identifier(request), interrupts)
-            transaction.run(chosen, journal, interrupts, checkpoint)
+            try:
+                transaction.run(chosen, journal, interrupts, checkpoint)
+            finally:
+                chosen.progress.close()
         return _result(host, request, journal, before, chosen, unfinished)
     if check_mode:
         return _prediction(host, request, journal, before, operation, unfinished)
