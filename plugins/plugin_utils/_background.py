@@ -108,11 +108,12 @@ def describe(progress, seconds):
         parts[0] += f" {progress.get('files', 0)}/{progress['files_total']} files"
     elif progress.get("files"):
         parts[0] += f" {progress['files']} files"
-    size = in_units(progress.get("bytes") or 0)
-    if progress.get("bytes_total") is not None:
-        parts.append(f"{size} of {in_units(progress['bytes_total'])}")
-    elif progress.get("bytes"):
-        parts.append(size)
+    done, total = progress.get("bytes") or 0, progress.get("bytes_total")
+    if total is not None:
+        # Holes are not in the total, and count in files that were copied.
+        parts.append(f"{in_units(min(done, total))} of {in_units(total)}")
+    elif done:
+        parts.append(in_units(done))
     if progress.get("bytes_per_second"):
         parts.append(f"{in_units(progress['bytes_per_second'])}/s")
     if progress.get("remaining_seconds") is not None:

@@ -692,8 +692,8 @@ class Copier:
         with self._lock:
             self._report.files += 1
             self._report.bytes += status.st_size
-        # Large ones told theirs part by part; holes are not in the total.
-        self._tell(1, 0 if status.st_size > 2 * _PART else min(status.st_size, status.st_blocks * 512))
+        # Large ones told theirs part by part.
+        self._tell(1, 0 if status.st_size > 2 * _PART else status.st_size)
 
     def _tell(self, count, size):
         if self._progress is not None:

@@ -128,6 +128,10 @@ def test_the_number_of_a_job_is_known_from_the_moment_it_is_started(text, number
     [
         (COPYING, "copying 1200/50000 files, 12 MiB of 340 MiB, 3.1 MiB/s, about 100 s left"),
         ({"phase": "copying", "files": 3, "bytes": 2048}, "copying 3 files, 2.0 KiB"),
+        (
+            {"phase": "copying", "files": 1, "files_total": 9, "bytes": 99, "bytes_total": 9},
+            "copying 1/9 files, 9 B of 9 B",
+        ),
         ({"phase": "waiting for busy processes", "files": 0, "bytes": 0}, "waiting for busy processes, 42 s so far"),
         ({}, "at work for 42 s"),
         (None, "at work for 42 s"),
