@@ -142,6 +142,8 @@ class Detach(Operation):
 
     def final(self):
         """Copy what changed since; nobody gets at the share through the home any more."""
+        # What was open when the home was unmounted lazily can still be written to.
+        self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)))
         copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
         if self._record is not None:
             self.unsupported = sidecar.restore(self.replacement, *self._record)

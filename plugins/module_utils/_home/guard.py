@@ -33,6 +33,7 @@ _START_TIMEOUT = 30
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 # Before remote mounts, so that none lands on a home that is about to be put back, and before anybody logs in.
+# The program goes with the last attached home; systemd may know the units for a while longer.
 _RECOVER_TEXT = """[Unit]
 Description=Settle moves of home directories that the last shutdown interrupted
 DefaultDependencies=no
@@ -41,11 +42,12 @@ After=local-fs.target
 Wants=remote-fs-pre.target
 Before=remote-fs-pre.target systemd-user-sessions.service shutdown.target
 Conflicts=shutdown.target
+ConditionPathExists={program}
 
 [Service]
 Type=oneshot
 ExecStart={python} -I {program} boot
-TimeoutStartSec=120
+TimeoutStartSec=300
 
 [Install]
 WantedBy=multi-user.target
@@ -54,6 +56,7 @@ _REMOUNT_TEXT = """[Unit]
 Description=Mount home directories whose NFS server did not answer at boot
 Wants=network-online.target
 After=network-online.target remote-fs.target {recover_unit}
+ConditionPathExists={program}
 
 [Service]
 ExecStart={python} -I {program} remount

@@ -155,6 +155,32 @@ def test_what_a_writer_was_told_is_written_is_never_lost(world, state):
     assert set(told) <= set(read(world.home, "log").split())
 
 
+_LATE = """
+import sys, time
+with open(sys.argv[1], "w") as log:
+    print("ready", flush=True)
+    time.sleep(2)
+    log.write("late")
+"""
+
+
+@pytest.mark.parametrize(("state", "step"), [("attached", "exchange"), ("detached", "release")])
+def test_what_was_opened_in_the_last_instant_is_waited_for(world, state, step):
+    if state == "detached":
+        world.apply()
+    late = []
+
+    def open_late(when, name):
+        if (when, name) == ("before", step):
+            argv = [sys.executable, "-c", _LATE, os.path.join(world.home, "log")]
+            late.append(subprocess.Popen(argv, cwd="/", stdout=subprocess.PIPE))
+            late[0].stdout.readline()
+
+    world.apply(state, checkpoint=open_late)
+    with late[0]:
+        assert read(world.home, "log") == b"late"
+
+
 def wait_for_more(path):
     size = os.path.getsize(path)
     deadline = time.monotonic() + 60
