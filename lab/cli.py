@@ -39,6 +39,7 @@ HOST_ACTIONS = {
     "kill": "cut the power",
     "reboot": "restart in order",
     "reset": "back to the snapshot, in seconds",
+    "discard": "cut the power; the next `up` starts it from the snapshot",
     "cut": "take off the network",
     "restore": "back on the network",
 }

@@ -131,6 +131,11 @@ class Hosts:
         self._adopt(vm)
         wait_for_login(self.paths, name, RESTORE_SECONDS)
 
+    def discard(self, name: str) -> None:
+        """Cut a host's power and forget what it was: the next start is from the snapshot."""
+        self.kill(name)
+        (self.vm(name).folder / "adopted").unlink(missing_ok=True)
+
     def cut(self, name: str) -> None:
         """Take a host off the network without it noticing."""
         namespace.unplug(self.paths, name)

@@ -75,9 +75,20 @@ options:
     description:
       - V(if_empty) fills an empty share with the home.
       - V(never) attaches an empty share as it is, with nothing but the keys.
+      - V(merge) fills an empty share, and merges the home into a share that has content. What the share lacks is
+        copied, what is the same is left, and O(merge_conflicts) decides about the rest. Keys are merged line by line.
     type: str
-    choices: [if_empty, never]
+    choices: [if_empty, never, merge]
     default: if_empty
+  merge_conflicts:
+    description:
+      - What O(seed=merge) does with names that the home and the share both have with different content or type.
+      - V(fail) lists them and changes nothing.
+      - V(keep_share) leaves the share's. This host's are in the local copy of the home.
+      - V(keep_home) copies this host's. The share's are renamed to C(NAME.azlin-replaced) and never removed.
+    type: str
+    choices: [fail, keep_share, keep_home]
+    default: fail
   copy_back:
     description:
       - What the home is after O(state=detached).
@@ -258,6 +269,30 @@ keys_added:
   description: Number of lines that were added to the authorized_keys of the share. C(null) in check mode.
   type: int
   returned: success
+merged:
+  description: What a merge met, C(null) when there was none and in check mode.
+  type: dict
+  returned: success
+  contains:
+    same:
+      description: Number of names that were the same on both.
+      type: int
+    kept:
+      description: Paths that differed and stayed as they are on the share.
+      type: list
+      elements: str
+    replaced:
+      description: New names of what had to make way on the share.
+      type: list
+      elements: str
+host_record:
+  description:
+    - What became of this host's record on the share, by which other hosts know it. V(written), V(removed), or V(left)
+      when the share could not be reached for that.
+    - C(null) when there was nothing to do about it, and in check mode.
+  type: str
+  returned: success
+  sample: written
 skipped:
   description: Sockets and named pipes, which were not copied. C(null) in check mode.
   type: list
@@ -339,6 +374,11 @@ def _warn(module, result):
     if result["unsupported"]:
         shown = "; ".join(result["unsupported"][:10])
         module.warn(f"{len(result['unsupported'])} things that NFS 4.1 on Azure cannot hold: {shown}")
+    if result["merged"] and result["merged"]["kept"]:
+        kept = result["merged"]["kept"]
+        module.warn(f"{len(kept)} names differ and stayed as they are on the share: {', '.join(kept[:10])}")
+    if result["host_record"] == "left":
+        module.warn("This host's record on the share could not be reached, and stays as it is.")
     if result["holders"]:
         module.warn(f"Programs still use the home as it was before: {describe(result['holders'][:10])}")
 
@@ -354,7 +394,12 @@ def main():
             "user": {"type": "str", "required": True},
             "home": {"type": "path"},
             "source": {"type": "str"},
-            "seed": {"type": "str", "choices": ["if_empty", "never"], "default": "if_empty"},
+            "seed": {"type": "str", "choices": ["if_empty", "never", "merge"], "default": "if_empty"},
+            "merge_conflicts": {
+                "type": "str",
+                "choices": ["fail", "keep_share", "keep_home"],
+                "default": "fail",
+            },
             "copy_back": {"type": "str", "choices": ["full", "none"], "default": "full"},
             "mount_options": {"type": "list", "elements": "str", "default": []},
             "mount_timeout": {"type": "int", "default": 30},

@@ -102,6 +102,48 @@ share:
     used_bytes:
       description: Bytes in use.
       type: int
+hosts:
+  description:
+    - The hosts that have a home on this share, from the records that they leave there, while the share is mounted and
+      answers; else C(null).
+    - A host that was lost without being detached stays listed; RV(hosts[].seen) tells.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    host:
+      description: Name of the host.
+      type: str
+    machine:
+      description: Its C(machine-id).
+      type: str
+    vm_id:
+      description: Resource id of the virtual machine, or C(null) where it was not known.
+      type: str
+    user:
+      description: The user whose home it is there.
+      type: str
+      sample: azureuser
+    uid:
+      description: The user's number.
+      type: int
+      sample: 1000
+    gid:
+      description: The number of the user's group.
+      type: int
+      sample: 1000
+    home:
+      description: The home directory on that host.
+      type: str
+      sample: /home/azureuser
+    attached:
+      description: When the home was attached, in UTC.
+      type: str
+      sample: "2026-01-02T03:04:05Z"
+    seen:
+      description: When the host was last known to use it, in UTC. A run that finds the home attached renews it.
+      type: str
+      sample: "2026-01-02T03:04:05Z"
 transaction:
   description: The transaction that an earlier run did not finish, or C(null).
   type: dict

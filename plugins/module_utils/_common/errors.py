@@ -24,6 +24,7 @@ ERROR_CODES = {
     "interrupted": "The module ended on the host before it could answer; the host undoes what was begun.",
     "invalid_argument": "An option has a value that cannot work.",
     "journal_conflict": "An earlier, unfinished transaction of this home cannot be combined with the wanted one.",
+    "merge_conflict": "Files of the host and of the share differ, and no policy says which of them count.",
     "missing_library": "A Python library that the controller needs is not installed.",
     "mount_failed": "The share could not be mounted.",
     "name_conflict": "The storage account name belongs to somebody else.",

@@ -53,6 +53,7 @@ def request_of(params):
         home=path,
         source=source,
         seed=params.get("seed") or "if_empty",
+        merge_conflicts=params.get("merge_conflicts") or "fail",
         copy_back=params.get("copy_back") or "full",
         extra_options=extra,
         busy=params.get("busy") or "fail",

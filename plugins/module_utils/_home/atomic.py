@@ -27,10 +27,11 @@ def write_all(handle, data):
         view = view[os.write(handle, view) :]
 
 
-def replace(path, data, mode=None, like=None):
+def replace(path, data, mode=None, like=None, owner=None):
     """Give ``path`` the content ``data`` by a synced temporary file and one rename.
 
     :param mode: permission bits of the result.
+    :param owner: (uid, gid) of the result; by default it belongs to whoever writes.
     :param like: a file whose mode, owner and SELinux label the result takes instead.
     """
     directory, name = os.path.split(path)
@@ -41,6 +42,8 @@ def replace(path, data, mode=None, like=None):
         if like is not None:
             _take_attributes(handle, like)
         else:
+            if owner is not None and os.fstat(handle).st_uid != owner[0]:
+                os.fchown(handle, *owner)
             os.fchmod(handle, mode)
         os.fsync(handle)
     except BaseException:

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    agreement,
     copier,
     exchange,
     holders,
+    instance,
     keys,
+    merge,
     mountinfo,
     preflight,
+    records,
     rescue,
     seed,
     sidecar,
+    squash,
     trees,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside, next_backup
@@ -112,6 +118,9 @@ class Attach(Mount):
         self._keys = b""
         # What the last pass of the copy knows of the home.
         self._memory = None
+        self._fence = None
+        self._merge = None
+        self._vm_id = None
 
     @property
     def spare(self):
@@ -132,6 +141,7 @@ class Attach(Mount):
             Step("final", self.final),
             Step("mount", self.mount, self.unmount_home),
             Step("verify", self.verify_share),
+            Step("record", self.record, self.unrecord),
             Step("keep", self.keep, self.unkeep),
             Step("unstage", self.unstage),
             Step("persist", self.persist, self.restore_fstab),
@@ -144,47 +154,108 @@ class Attach(Mount):
     def seed(self):
         """Decide under the share's lock who fills it, and copy while the user goes on working."""
         self._keys = keys.read(self.request.user, self.home)
+        self._vm_id = (instance.describe(self.host.metadata_url) or {}).get("vm_id")
         try:
+            self.ids = squash.for_writing(self.stage, self.request.user)
             self._seed()
         except PermissionError as error:
             raise AzlinError(
                 "access_denied",
-                f"root of this host may not write to {self.request.source}.",
-                causes=[("the share squashes root", "create it with root_squash: NoRootSquash")],
+                f"{self.request.source} refused something while it was prepared: {error}.",
+                causes=[("the share squashes root, or did so before", "set its root_squash to NoRootSquash")],
             ) from error
 
     def _seed(self):
-        self._lock = seed.Lock(self.stage, cancelled=self.interrupted)
-        decision = seed.decide(self.stage, self.request.seed, self.journal.uncommitted_seeds)
+        with self.ids():
+            self._lock = seed.Lock(self.stage, self.request.user, cancelled=self.interrupted, waiting=self._waiting)
+            agreement.check(self.stage, self.request.user)
+            decision = seed.decide(self.stage, self.request.seed, self.journal.uncommitted_seeds)
         self.seeded = decision == seed.SEED
         if decision == seed.SEED:
             self._fill()
             return
-        if decision == seed.ADOPT:
-            seed.mark_adopted(self.stage)
-        if os.lstat(self.stage).st_uid == 0:
-            self._own_root()
+        if decision == seed.MERGE:
+            self._begin_merge()
+        with self.ids():
+            if decision != seed.FRESH:
+                seed.mark_adopted(self.stage, self.request.user)
+            if os.lstat(self.stage).st_uid == 0:
+                self._own_root()
+
+    def _waiting(self, host):
+        self.progress.phase(f"waiting for {host or 'another host'}, which has the share")
 
     def _fill(self):
         survey = self._survey()
         # What an earlier attempt copied already needs no room again.
-        present = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
-        size, names = max(0, survey.size - present.size), max(0, survey.names - present.names)
-        preflight.check_space(self.stage, size, names, f"The copy of {self.home} on the share")
+        with self.ids():
+            present = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
+            size, names = max(0, survey.size - present.size), max(0, survey.names - present.names)
+            preflight.check_space(self.stage, size, names, f"The copy of {self.home} on the share")
         self.journal.note(seeding=True)
-        seed.mark_seeding(self.stage, self.identifier)
-        self.begin_copy(survey)
-        report = self._copy().run()
+        self._fence = seed.Fence(self.stage, self.identifier)
+        with self.ids():
+            foreign = seed.is_foreign(self.stage, self.journal.uncommitted_seeds)
+            seed.mark_seeding(self.stage, self.request.user, self.identifier)
+            if foreign:
+                self._clear()
+            self.begin_copy(survey)
+            report = self._copy().run()
+            # What changed during that long pass; so that less is left for the one in which the home is not usable.
+            self.progress.phase("copying what has changed meanwhile")
+            self._memory = self._copy(since=report.memory).run().memory
         self.files, self.bytes = report.files, report.bytes
-        # What changed during that long pass; so that less is left for the one in which the home is not usable.
-        self.progress.phase("copying what has changed meanwhile")
-        self._memory = self._copy(since=report.memory).run().memory
+
+    def _clear(self):
+        """Remove what another host began to copy: size and time do not tell a file of its home from one of ours."""
+        with tempfile.TemporaryDirectory(prefix="empty.", dir=self.host.run_dir) as empty:
+            copier.Copier(empty, self.stage, **self._copy_options()).run()
+
+    def _begin_merge(self):
+        self._check_mergeable(self._survey())
+        placed = merge.Placed(self._placed_path, self.request.source)
+        self._merge = merge.Merge(
+            self.stage, self.request.user, self.request.merge_conflicts, placed, cancelled=self.interrupted
+        )
+        with self.ids():
+            plan = self._merge.plan(self.home)
+            self._merge.check(plan)
+            preflight.check_space(self.stage, plan.size, plan.names, f"The merge of {self.home} into the share")
+            self._merge.run(self.home, plan)
+
+    def _check_mergeable(self, survey):
+        if survey.refusals and self.request.unsupported == "save":
+            raise AzlinError(
+                "unsupported",
+                f"{self.home} holds {survey.refusals} things that NFS 4.1 on Azure cannot keep, and what a merge brings"
+                f" is not put on record: {'; '.join(survey.refused[:10])}.",
+                causes=[("unsupported is save", "set it to skip to lose them, or remove them")],
+            )
+
+    @property
+    def _placed_path(self):
+        return os.path.join(self.host.state_dir, f"{self.request.user.name}.merge")
+
+    @property
+    def merged(self):
+        """What a merge did, None when there was none."""
+        if self._merge is None:
+            return None
+        report = self._merge.report
+        return {"same": report.same, "kept": report.kept, "replaced": report.replaced}
 
     def _survey(self):
         survey = preflight.survey_home(self.request)
         self.skipped = survey.skipped
         self.unsupported = survey.refused if self.request.unsupported == "skip" else []
+        if self.ids.squashed:
+            squash.check_home(self.home, self.request.user)
         return survey
+
+    def _may_go_on(self):
+        """Whether to stop; raises when another host took the share over."""
+        self._fence()
+        return self.interrupted()
 
     def _copy(self, **options):
         return copier.Copier(self.home, self.stage, **self._copy_options(), **options)
@@ -192,7 +263,7 @@ class Attach(Mount):
     def _copy_options(self):
         return {
             "exclude": seed.OURS,
-            "cancelled": self.interrupted,
+            "cancelled": self._may_go_on,
             "checksum": self.request.checksum,
             "progress": self.progress,
         }
@@ -209,7 +280,8 @@ class Attach(Mount):
 
     def add_keys(self):
         """Every key that opens the door now opens it on the share too."""
-        self.keys_added = keys.ensure(self.stage, self._keys, self.request.user)
+        with self.ids():
+            self.keys_added = keys.ensure(self.stage, self._keys, self.request.user)
 
     def prepare(self):
         """Make what the share will be mounted on."""
@@ -229,16 +301,37 @@ class Attach(Mount):
         """Copy what changed since, which no path leads to any more; then other hosts may have the share."""
         self.drain_holders(lambda: holders.of_directory(self.spare, exempt=holders.ancestry()))
         if self.seeded:
-            copier.copy_until_same(self.spare, self.stage, since=self._memory, **self._copy_options())
+            with self.ids():
+                copier.copy_until_same(self.spare, self.stage, since=self._memory, **self._copy_options())
             self._save_unsupported()
             self.add_keys()
-            seed.mark_complete(self.stage, self.identifier)
+            with self.ids():
+                seed.mark_complete(self.stage, self.request.user, self.identifier)
+        elif self._merge is not None:
+            with self.ids():
+                self._merge.finish(self.spare)
+            self.files, self.bytes = self._merge.report.files, self._merge.report.bytes
         self.release_lock()
 
     def _save_unsupported(self):
         """Put on record what the share cannot hold, of the home as it is now that nothing changes any more."""
         if self.request.unsupported == "save":
-            sidecar.save(self.stage, seed.DIRECTORY, self.request.user.name, sidecar.collect(self.spare))
+            document = sidecar.collect(self.spare)
+            with self.ids():
+                sidecar.save(self.stage, seed.DIRECTORY, self.request.user.name, document)
+
+    def record(self):
+        """Leave this host's record on the share."""
+        with self.ids():
+            records.write(self.stage, self.request.user, self.home, self._vm_id)
+        self.host_record = "written"
+
+    def unrecord(self):
+        """Take the record away, if the share is still within reach: on the home, or where it was staged."""
+        for path in (self.home, self.stage):
+            if self.host.mounter.ours(mountinfo.at(mountinfo.read(), path), self.request.source):
+                records.forget(path, self.request.user)
+                return
 
     def release_lock(self):
         """Let the next host look at the share."""
@@ -276,6 +369,8 @@ class Attach(Mount):
 
     def undone(self):
         """The share was filled from a home that lives on, so another attach has to fill it again."""
+        if self._merge is not None:
+            self._merge.close()
         if self.journal.facts["seeding"]:
             self.journal.uncommitted_seeds.append(self.identifier)
 
@@ -283,3 +378,10 @@ class Attach(Mount):
         """From here on the home is attached."""
         self.journal.uncommitted_seeds = []
         self.journal.attachment = self.attachment(self.journal.facts["backup"])
+
+    def finish(self):
+        """What a merge put on the share is the share's from now on."""
+        super().finish()
+        if self._merge is not None:
+            self._merge.close()
+        merge.forget(self._placed_path)

@@ -20,9 +20,11 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     keys,
     mountinfo,
     preflight,
+    records,
     rescue,
     seed,
     sidecar,
+    squash,
     trees,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import beside, next_backup
@@ -42,6 +44,7 @@ class Detach(Operation):
         self.bytes = 0
         # What the share cannot hold, as the host that filled it has put it on record.
         self._record = None
+        self._silent = False
 
     @property
     def replacement(self):
@@ -56,6 +59,7 @@ class Detach(Operation):
             Step("stage", self.stage_home, self.unstage),
             Step("prepare", self.prepare, self.remove_copy),
             Step("copy", self.copy),
+            Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("final", self.final),
@@ -68,7 +72,9 @@ class Detach(Operation):
     def facts(self):
         """The inodes tell which directory is which when a run dies."""
         mounted = self._mount() is not None
-        return dict(super().facts(), mounted=mounted, replacement=None, exchanged_ns=None, backup=None, keys="")
+        return dict(
+            super().facts(), mounted=mounted, replacement=None, exchanged_ns=None, backup=None, keys="", record=None
+        )
 
     def stage_home(self):
         """Reach the share in private: what is mounted on the home, or else by a mount of its own."""
@@ -78,13 +84,16 @@ class Detach(Operation):
             self.host.mounter.mount(self.request.source, self.stage)
         else:
             self.host.mounter.bind(self.home, self.stage)
+        self.ids = squash.for_reading(self.stage, self.request.user)
 
     def prepare(self):
         """Check the space and make the directory to copy to."""
-        survey = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
+        with self.ids():
+            survey = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
-        self._record = sidecar.load(self.stage, seed.DIRECTORY, self.request.user.name)
+        with self.ids():
+            self._record = sidecar.load(self.stage, seed.DIRECTORY, self.request.user.name)
         # Left by a run whose journal is gone; it may be the only copy of something.
         rescue.retire(self.replacement, self.home)
         os.mkdir(self.replacement, 0o700)
@@ -103,7 +112,8 @@ class Detach(Operation):
 
     def copy(self):
         """Copy while the user goes on working."""
-        report = copier.Copier(self.stage, self.replacement, **self._copy_options()).run()
+        with self.ids():
+            report = copier.Copier(self.stage, self.replacement, **self._copy_options()).run()
         self.files, self.bytes = report.files, report.bytes
 
     def _copy_options(self):
@@ -113,6 +123,27 @@ class Detach(Operation):
             "checksum": self.request.checksum,
             "progress": self.progress,
         }
+
+    def unrecord(self):
+        """Take this host's record from the share; a server that is gone keeps it, which is told."""
+        where = self._within_reach()
+        record = records.own_as(self.request.user, where) if where else None
+        if record is not None:
+            self.journal.note(record=record)
+        gone = where is not None and records.forget(where, self.request.user)
+        self.host_record = "removed" if gone else "left"
+
+    def _within_reach(self):
+        if self._silent:
+            return None
+        paths = (path for path in (self.stage, self.home) if self._share_at(path) is not None)
+        return next(paths, None)
+
+    def undone(self):
+        """The home is on the share as before, so the record is there again."""
+        record = self.journal.facts.get("record")
+        if record is not None and self._mount() is not None:
+            records.put_back(self.home, self.request.user, record)
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
@@ -144,7 +175,8 @@ class Detach(Operation):
         """Copy what changed since; nobody gets at the share through the home any more."""
         # What was open when the home was unmounted lazily can still be written to.
         self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)))
-        copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
+        with self.ids():
+            copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
         if self._record is not None:
             self.unsupported = sidecar.restore(self.replacement, *self._record)
         if not keys.read(self.request.user, self.replacement):
@@ -186,7 +218,10 @@ class Detach(Operation):
         guard.retire(self.host, self.request.user.name)
 
     def _mount(self):
-        mount = mountinfo.at(mountinfo.read(), self.home)
+        return self._share_at(self.home)
+
+    def _share_at(self, path):
+        mount = mountinfo.at(mountinfo.read(), path)
         return mount if self.host.mounter.is_share(mount) else None
 
 
@@ -201,6 +236,7 @@ class DetachToBackup(Detach):
         return [
             Step("guard", self.start_guard, self.stop_guard),
             Step("prepare", self.prepare, self.put_backup_back),
+            Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("exchange", self.exchange, self.unexchange),
@@ -231,4 +267,5 @@ class DetachToBackup(Detach):
             return keys.read(self.request.user, self.home).decode("utf-8", "surrogateescape")
         except AzlinError:
             # The server or the share is gone, which is no reason not to go back to a local home.
+            self._silent = True
             return ""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.azlin.storage.plugins.module_utils._home import instance
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
 _SYSTEMCTL_TIMEOUT = 90
@@ -28,6 +29,7 @@ class Host:
     state_dir: str = "/var/lib/azlin/nfs_home"
     run_dir: str = "/run/azlin"
     systemd: str = "/run/systemd/system"
+    metadata_url: str = instance.URL
     units: str = "/etc/systemd/system"
     # Seconds: the guard of a run that was killed undoes it within this time, so that the next run need not fail.
     lock_wait: float = 30
@@ -70,6 +72,7 @@ class Request:
     home: str
     source: str | None = None
     seed: str = "if_empty"
+    merge_conflicts: str = "fail"
     copy_back: str = "full"
     extra_options: tuple = field(default_factory=tuple)
     busy: str = "fail"

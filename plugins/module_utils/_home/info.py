@@ -8,22 +8,17 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.request
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import child, run
+from ansible_collections.azlin.storage.plugins.module_utils._home import child, instance, records, run
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 
 TIMEOUT = 10
-# Azure docs, "Azure Instance Metadata Service": a link-local address that must not go through a proxy.
-INSTANCE_METADATA = "http://169.254.169.254/metadata/instance?api-version=2021-02-01"
-_METADATA_TIMEOUT = 2
 # Azure Files refuses writes when full; warn before, in percent.
 _FULL = 90
 
 
-def collect(host, request, metadata_url=INSTANCE_METADATA):
+def collect(host, request):
     """Return the result of azlin_nfs_home_info."""
     journal = Journal(host.state_dir, request.user.name)
     home = run.describe(host, journal, request)
@@ -32,29 +27,12 @@ def collect(host, request, metadata_url=INSTANCE_METADATA):
     return {
         "home": home,
         "share": share,
+        "hosts": records.listed_as(request.user, request.home, TIMEOUT) if share is not None else None,
         "transaction": _transaction(journal.transaction),
-        "instance": instance(metadata_url),
+        "instance": instance.describe(host.metadata_url),
         "healthy": not problems,
         "problems": problems,
     }
-
-
-def instance(url=INSTANCE_METADATA):
-    """Return the virtual machine as its metadata service describes it, or None where there is none."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, headers={"Metadata": "true"})
-    try:
-        with opener.open(request, timeout=_METADATA_TIMEOUT) as answer:
-            compute = json.load(answer)["compute"]
-        return {
-            "vm_id": compute["resourceId"],
-            "name": compute["name"],
-            "resource_group": compute["resourceGroupName"],
-            "subscription_id": compute["subscriptionId"],
-            "location": compute["location"],
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _share(path):

@@ -23,6 +23,10 @@ DIRECTORY = ".ssh"
 FILE = "authorized_keys"
 _TEMPORARY = ".authorized_keys.azlin-new"
 _GROUP_OR_OTHERS_WRITE = 0o022
+# Bytes that have to be free besides the file itself: a full share must not cost anybody the login.
+_SPARE = 1 << 20
+# sshd(8), AUTHORIZED_KEYS FILE FORMAT: a line that begins with one of these has no options before the type.
+_TYPES = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-", b"webauthn-sk-")
 
 
 def read(user, home, timeout=20):
@@ -59,9 +63,15 @@ def read(user, home, timeout=20):
 
 
 def missing(wanted, present):
-    """Return the key lines of ``wanted`` that ``present`` lacks, in order and once each."""
-    have = set(_key_lines(present))
-    return [line for line in dict.fromkeys(_key_lines(wanted)) if line not in have]
+    """Return the key lines of ``wanted`` that ``present`` lacks, in order and once each.
+
+    Two lines are the same when options, type and key are: the comment behind them opens no door.
+    """
+    have = {_identity(line) for line in _key_lines(present)}
+    lines = {}
+    for line in _key_lines(wanted):
+        lines.setdefault(_identity(line), line)
+    return [line for identity, line in lines.items() if identity not in have]
 
 
 def ensure(home, wanted, user):
@@ -88,6 +98,29 @@ def _key_lines(content):
     return [line for line in lines if line and not line.startswith(b"#")]
 
 
+def _identity(line):
+    """Options, type and key of a line; the line itself where it is none that sshd understands."""
+    first, rest = _first_word(line)
+    options = b""
+    if not first.startswith(_TYPES):
+        options = first
+        first, rest = _first_word(rest)
+    blob = _first_word(rest)[0]
+    return (options, first, blob) if first.startswith(_TYPES) and blob else (line,)
+
+
+def _first_word(text):
+    """Split at the first blank that is not in double quotes, which options may hold; a backslash spares a quote."""
+    quoted = False
+    for position in range(len(text)):
+        character = text[position : position + 1]
+        if character == b'"' and text[position - 1 : position] != b"\\":
+            quoted = not quoted
+        elif character in b" \t" and not quoted:
+            return text[:position], text[position:].lstrip()
+    return text, b""
+
+
 def _open_ssh(root, home, user):
     try:
         os.mkdir(DIRECTORY, 0o700, dir_fd=root)
@@ -110,8 +143,21 @@ def _ensure_lines(handle, wanted, user, path):
         return 0
     if present and not present.endswith(b"\n"):
         present += b"\n"
-    _replace(handle, present + b"".join(line + b"\n" for line in added), mode, user)
+    content = present + b"".join(line + b"\n" for line in added)
+    _check_space(handle, len(content), path)
+    _replace(handle, content, mode, user)
     return len(added)
+
+
+def _check_space(handle, size, path):
+    status = os.fstatvfs(handle)
+    free = status.f_bavail * status.f_frsize
+    if free < size + _SPARE:
+        raise AzlinError(
+            "no_space",
+            f"{path}/{FILE} needs {size + _SPARE} bytes for the keys of this host, and there is room for {free}.",
+            causes=[("the share is full", "enlarge it, or remove files first")],
+        )
 
 
 def _content(handle, path, user):

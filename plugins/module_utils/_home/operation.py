@@ -20,6 +20,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     holders,
     keys,
     mountinfo,
+    squash,
     users,
     watchdog,
 )
@@ -52,6 +53,10 @@ class Operation:
         self.identifier = identifier
         self.home = request.home
         self.stage = os.path.join(host.run_dir, f"stage.{identifier}")
+        # How to act on the share; found out once it is staged.
+        self.ids = squash.Ids(request.user, squashed=False)
+        # written, removed or left; None when nothing was done about this host's record on the share.
+        self.host_record = None
         self.skipped = []
         self.holders = []
         # Sentences on what the share cannot hold and was left behind, or could not be put back.

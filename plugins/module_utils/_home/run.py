@@ -19,7 +19,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     confirmation,
     detach,
     fstab,
+    mountinfo,
     preflight,
+    records,
     transaction,
     trees,
 )
@@ -109,7 +111,15 @@ def _apply(host, request, check_mode, checkpoint):
         return _result(host, request, journal, before, chosen, unfinished)
     if check_mode:
         return _prediction(host, request, journal, before, operation, unfinished)
-    return _result(host, request, journal, before, None, unfinished)
+    return dict(_result(host, request, journal, before, None, unfinished), host_record=_seen(host, request))
+
+
+def _seen(host, request):
+    """Renew this host's record on the share that a home is found on; what that made of it."""
+    mount = mountinfo.at(mountinfo.read(), request.home)
+    if request.state != "attached" or not host.mounter.ours(mount, request.source):
+        return None
+    return "written" if records.touch(request.home, request.user, request.home) else "left"
 
 
 def _confirm(host, request, journal, before, check_mode):
@@ -198,6 +208,8 @@ def _result(host, request, journal, before, operation, recovered):
         "seeded": getattr(operation, "seeded", False),
         "copied": {"files": getattr(operation, "files", 0), "bytes": getattr(operation, "bytes", 0)},
         "keys_added": getattr(operation, "keys_added", 0),
+        "merged": getattr(operation, "merged", None),
+        "host_record": operation.host_record if operation else None,
         "skipped": operation.skipped if operation else [],
         "unsupported": operation.unsupported if operation else [],
         "holders": operation.holders if operation else [],
@@ -229,6 +241,8 @@ def _prediction(host, request, journal, before, operation, unfinished):
         "seeded": None,
         "copied": None,
         "keys_added": None,
+        "merged": None,
+        "host_record": None,
         "skipped": None,
         "unsupported": trees.survey(request.home).refused if operation is attach.Attach else None,
         "holders": None,

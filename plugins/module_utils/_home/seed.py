@@ -15,41 +15,61 @@ import fcntl
 import json
 import os
 import socket
+import threading
 import time
-from contextlib import contextmanager, suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import atomic, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import folder, trees
 
-DIRECTORY = ".azlin"
-# What a share may hold and still count as empty, and what is never copied or removed.
-OURS = (DIRECTORY, "lost+found", ".snapshot", ".snapshots")
+DIRECTORY = folder.DIRECTORY
+OURS = folder.OURS
+_LOCK = "seed.lock"
+_MARKER = "seed.json"
 # Seconds. A holder that died loses its lock with its lease; this bounds waiting for one that lives.
 WAIT = 4 * 3600
-SEED, ADOPT, FRESH = "seed", "adopt", "fresh"
+# Seconds between two looks at the lock, and at the marker while copying.
+_AGAIN = 0.5
+_FENCE = 1.0
+SEED, ADOPT, FRESH, MERGE = "seed", "adopt", "fresh", "merge"
 
 
 class Lock:
-    """The lock on a mounted share; waits for other hosts."""
+    """The lock on a mounted share; waits for other hosts.
 
-    def __init__(self, share, wait=WAIT, cancelled=lambda: False):
-        self._handle = _open_lock(share)
-        deadline = time.monotonic() + wait
-        while not self._try():
-            if cancelled() or time.monotonic() > deadline:
-                self.release()
-                raise AzlinError(
-                    "timeout",
-                    "Another host has been filling the share for too long.",
-                    causes=[("it copies a very large home", "run again when it has finished")],
-                )
-            time.sleep(0.2)
+    :param cancelled: called while waiting; True ends the wait.
+    :param waiting: called while waiting with the name of the host that fills the share, or None.
+    """
+
+    def __init__(self, share, user, wait=WAIT, cancelled=lambda: False, waiting=lambda _host: None):
+        with folder.opened(share, user) as directory:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._handle = os.open(f"{directory}/{_LOCK}", flags, 0o600)
+        try:
+            if os.fstat(self._handle).st_uid != user.uid:
+                os.fchown(self._handle, user.uid, user.gid)
+            self._wait(share, time.monotonic() + wait, cancelled, waiting)
+        except BaseException:
+            self.release()
+            raise
 
     def release(self):
         """Give the lock up; closing any descriptor of the file does."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+    def _wait(self, share, deadline, cancelled, waiting):
+        while not self._try():
+            if cancelled():
+                raise AzlinError("rolled_back", "The run was told to stop while another host held the share.")
+            if time.monotonic() > deadline:
+                raise AzlinError(
+                    "timeout",
+                    f"{_filling_host(share) or 'Another host'} has been filling the share for too long.",
+                    causes=[("it copies a very large home", "run again when it has finished")],
+                )
+            waiting(_filling_host(share))
+            time.sleep(_AGAIN)
 
     def _try(self):
         try:
@@ -59,23 +79,45 @@ class Lock:
             return False
 
 
-def decide(share, policy, uncommitted):
-    """Return SEED, ADOPT or FRESH (empty, and to be left so). To be called with the lock held.
+class Fence:
+    """Notices that another host has taken the share over, as it does when this one was cut off for so long that the
+    server dropped its lock. To be called often by the threads that write: it raises then.
 
-    :param policy: ``if_empty`` or ``never``.
+    The thread that made it is never held up: it has to notice a request to stop while the server is silent.
+    """
+
+    def __init__(self, share, identifier):
+        self._share = share
+        self._identifier = identifier
+        self._maker = threading.get_ident()
+        self._next = 0.0
+
+    def __call__(self):
+        """Look at the marker, at most once a second."""
+        if threading.get_ident() == self._maker or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _FENCE
+        check_ours(self._share, self._identifier)
+
+
+def decide(share, policy, uncommitted):
+    """Return SEED, ADOPT, MERGE or FRESH (empty, and to be left so). To be called with the lock held.
+
+    :param policy: ``if_empty``, ``never`` or ``merge``.
     :param uncommitted: ids of this host's own seeds that it rolled back.
     """
-    marker = _read(share)
+    adopt = MERGE if policy == "merge" else ADOPT
+    marker = read_marker(share)
     if marker is None:
         if _has_content(share):
-            return ADOPT
-        return SEED if policy == "if_empty" else FRESH
+            return adopt
+        return FRESH if policy == "never" else SEED
     half_done = marker["state"] == "seeding"
     # This host filled the share and then went back to its local home, which has lived on since. After a crash the
     # user may have worked on the share first; that is not copied over, and the local home becomes the backup.
     given_up = marker["id"] in uncommitted and not marker["adopted_by"] and not _used(share)
     if not (half_done or given_up):
-        return ADOPT
+        return adopt
     if policy == "never":
         raise AzlinError(
             "journal_conflict",
@@ -85,28 +127,74 @@ def decide(share, policy, uncommitted):
     return SEED
 
 
-def mark_seeding(share, identifier):
+def is_foreign(share, uncommitted):
+    """Whether a share that is to be filled holds what another host began to copy to it."""
+    marker = read_marker(share)
+    return marker is not None and marker["id"] not in uncommitted
+
+
+def mark_seeding(share, user, identifier):
     """Note that the share is being filled: until it is complete, whoever holds the lock starts over from its home."""
-    _write(share, {"state": "seeding", "id": identifier, "adopted_by": []})
+    _write(share, user, {"state": "seeding", "id": identifier, "adopted_by": []})
 
 
-def mark_complete(share, identifier):
-    """Note that the share holds a whole home."""
-    _write(share, {"state": "complete", "id": identifier, "adopted_by": []})
+def mark_complete(share, user, identifier):
+    """Note that the share holds a whole home.
+
+    :raises AzlinError: ``journal_conflict`` when another host fills the share by now.
+    """
+    check_ours(share, identifier)
+    _write(share, user, {"state": "complete", "id": identifier, "adopted_by": []})
 
 
-def mark_adopted(share):
+def mark_adopted(share, user):
     """Note that this host lives on what another one copied, which from now on is never copied over."""
-    marker = _read(share)
+    marker = read_marker(share)
     host = socket.gethostname()
     if marker is not None and host not in marker["adopted_by"]:
-        _save(share, dict(marker, adopted_by=marker["adopted_by"] + [host]))
+        _save(share, user, dict(marker, adopted_by=marker["adopted_by"] + [host]))
+
+
+def check_ours(share, identifier):
+    """Fail unless the share is still being filled by this transaction."""
+    marker = read_marker(share)
+    if marker is None or marker["id"] != identifier:
+        who = "nobody" if marker is None else marker["host"]
+        raise AzlinError(
+            "journal_conflict",
+            f"This host lost the lock of the share while it copied, and {who} fills it now.",
+            causes=[("the connection to the server was gone for longer than its lease", "run again to adopt the home")],
+        )
+
+
+def read_marker(share):
+    """Return the marker of a share, or None; ``uid``, ``gid`` and ``user`` are None in one of an older version."""
+    try:
+        marker = json.loads(folder.read(share, _MARKER))
+        found = {key: marker[key] for key in ("state", "id", "adopted_by", "host", "time")}
+        return dict(found, **{key: marker.get(key) for key in ("uid", "gid", "user")})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AzlinError(
+            "journal_conflict",
+            f"The share's {DIRECTORY}/{_MARKER} cannot be understood, so it is not known whether the share is whole.",
+            causes=[("it was edited, or written by a newer version", "restore it, or remove it to adopt the share")],
+        ) from error
+
+
+def _filling_host(share):
+    try:
+        marker = read_marker(share)
+    except (AzlinError, OSError):
+        return None
+    return marker["host"] if marker is not None and marker["state"] == "seeding" else None
 
 
 def _used(share):
     """Whether anything on the share is younger than the marker that says it is whole."""
-    with _directory(share) as directory:
-        complete = os.lstat(f"{directory}/seed.json").st_ctime_ns
+    with folder.present(share) as directory:
+        complete = os.stat(_MARKER, dir_fd=directory, follow_symlinks=False).st_ctime_ns
     return trees.changed_since(share, complete, exclude=OURS)
 
 
@@ -118,50 +206,11 @@ def _has_content(share):
         os.close(handle)
 
 
-@contextmanager
-def _directory(share):
-    """A path of our directory on the share that the owner of the share's root cannot redirect meanwhile."""
-    root = trees.open_directory(share)
-    try:
-        with suppress(FileExistsError):
-            os.mkdir(DIRECTORY, 0o700, dir_fd=root)
-        handle = trees.open_directory(DIRECTORY, root)
-    finally:
-        os.close(root)
-    try:
-        yield f"/proc/self/fd/{handle}"
-    finally:
-        os.close(handle)
-
-
-def _open_lock(share):
-    with _directory(share) as directory:
-        return os.open(f"{directory}/seed.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def _read(share):
-    try:
-        with _directory(share) as directory:
-            handle = os.open(f"{directory}/seed.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(handle, encoding="utf-8") as stream:
-            marker = json.load(stream)
-        return {key: marker[key] for key in ("state", "id", "adopted_by", "host", "time")}
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise AzlinError(
-            "journal_conflict",
-            f"The share's {DIRECTORY}/seed.json cannot be understood, so it is not known whether the share is whole.",
-            causes=[("it was edited, or written by a newer version", "restore it, or remove it to adopt the share")],
-        ) from error
-
-
-def _write(share, marker):
+def _write(share, user, marker):
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    _save(share, dict(marker, host=socket.gethostname(), time=now))
+    ids = {"user": user.name, "uid": user.uid, "gid": user.gid}
+    _save(share, user, dict(marker, host=socket.gethostname(), time=now, **ids))
 
 
-def _save(share, marker):
-    content = json.dumps(marker, indent=1, sort_keys=True).encode() + b"\n"
-    with _directory(share) as directory:
-        atomic.replace(f"{directory}/seed.json", content, mode=0o600)
+def _save(share, user, marker):
+    folder.write(share, user, _MARKER, json.dumps(marker, indent=1, sort_keys=True).encode() + b"\n")

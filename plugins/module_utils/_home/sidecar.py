@@ -77,7 +77,8 @@ def save(share, directory_name, user_name, document):
             with suppress(FileNotFoundError):
                 os.unlink(path)
         else:
-            atomic.replace(path, json.dumps(document, indent=1).encode() + b"\n", mode=0o600)
+            # Readable for the user, whom the folder belongs to: root may be nobody on the share by the next time.
+            atomic.replace(path, json.dumps(document, indent=1).encode() + b"\n", mode=0o644)
 
 
 def load(share, directory_name, user_name):

@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
+import socket
+import subprocess
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
+import pytest
 
-from .world import World, populate, read, write
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, records, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
+
+from .world import SOURCE, UID, USER, World, populate, read, write
 
 HOSTS = 6
 
@@ -59,12 +66,129 @@ def test_exactly_one_of_many_hosts_fills_an_empty_share(base, share):
     assert all(f"AAAAkey{index} " in keys for index in range(HOSTS))
 
 
-def die_at(world, when, step):
+def records_of(share):
+    return [(one["host"], one["home"]) for one in records.listed(share)]
+
+
+def test_an_attached_host_is_on_record_until_it_is_detached(base, share, world):
+    request = Request(state="attached", user=users.lookup(USER), home=world.home, source=SOURCE)
+    assert world.apply()["host_record"] == "written"
+    assert info.collect(world.host, request)["hosts"][0]["home"] == world.home
+    assert world.apply()["host_record"] == "written"
+    assert world.apply("detached")["host_record"] == "removed"
+    assert records_of(share) == []
+    assert info.collect(world.host, request)["hosts"] is None
+    world.apply()
+    assert records_of(share) == [(socket.gethostname(), world.home)]
+    assert world.apply("detached", copy_back="none")["host_record"] == "removed"
+    assert records_of(share) == []
+
+
+def test_a_run_that_finds_the_home_attached_renews_the_record(share, world):
+    world.apply()
+    path = f".azlin/hosts/{records.name_of(users.lookup(USER))}"
+    write(share, path, read(share, path).decode().replace('"seen": "2', '"seen": "1'))
+    os.chown(os.path.join(share, path), UID, UID)
+    assert world.apply()["changed"] is False
+    assert records.listed(share)[0]["seen"].startswith("2")
+
+
+def test_a_detach_without_the_share_says_that_the_record_stayed(share, world):
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    assert world.apply("detached", copy_back="none")["host_record"] == "left"
+    assert len(records_of(share)) == 1
+
+
+def test_an_undone_attach_leaves_no_record_and_an_undone_detach_leaves_it(share, world):
+    def fail(step):
+        def checkpoint(*point):
+            if point == ("after", step):
+                raise AzlinError("verify_failed", "A fault of the test.")
+
+        return checkpoint
+
+    with pytest.raises(AzlinError):
+        world.apply(checkpoint=fail("persist"))
+    assert records_of(share) == []
+    world.apply()
+    before = records.listed(share)
+    for copy_back in ("full", "none"):
+        with pytest.raises(AzlinError):
+            world.apply("detached", copy_back=copy_back, checkpoint=fail("unpersist"))
+        assert records.listed(share) == before
+
+
+def test_other_numbers_than_the_share_has_are_refused_before_anything_is_changed(share, world):
+    os.chown(share, UID, UID)
+    os.chmod(share, 0o750)
+    seed.mark_seeding(share, dataclasses.replace(users.lookup(USER), gid=1234), "other")
+    seed.mark_complete(share, dataclasses.replace(users.lookup(USER), gid=1234), "other")
+    before = world.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == "uid_mismatch"
+    assert f"{UID}" in caught.value.msg and "1234" in caught.value.msg
+    assert world.snapshot() == before
+    assert set(os.listdir(share)) == {".azlin"}
+
+
+@pytest.fixture
+def two_homes(base, share):
+    """A share with the home of one host, and another host whose home differs in one file."""
+    first, second = hosts(base, share, 2)
+    first.apply()
+    write(second.home, "second", "on the second only")
+    os.chown(os.path.join(second.home, "second"), UID, UID)
+    return first, second
+
+
+def test_a_merge_is_refused_where_files_differ(share, two_homes):
+    first, second = two_homes
+    before, tree = second.snapshot(), first.tree()
+    with pytest.raises(AzlinError) as caught:
+        second.apply(seed="merge")
+    assert caught.value.error_code == "merge_conflict" and "from" in caught.value.msg
+    assert second.snapshot() == before
+    assert manifest.compare(tree, first.tree()) == []
+
+
+def test_a_merge_by_policy_loses_nothing(share, two_homes):
+    first, second = two_homes
+    result = second.apply(seed="merge", merge_conflicts="keep_share")
+    assert result["merged"]["kept"] == ["from"] and result["copied"]["files"] == 1
+    assert read(first.home, "second") == b"on the second only"
+    assert read(first.home, "from") == b"0"
+    assert result["keys_added"] == 1 and b"AAAAkey0 " in read(second.home, ".ssh/authorized_keys")
+    second.apply("detached", copy_back="none")
+    result = second.apply(seed="merge", merge_conflicts="keep_home")
+    assert result["merged"]["replaced"] == ["from.azlin-replaced"]
+    assert (read(first.home, "from"), read(first.home, "from.azlin-replaced")) == (b"1", b"0")
+    assert not [name for name in os.listdir(second.host.state_dir) if name.endswith(".merge")]
+
+
+def test_a_merge_that_dies_is_finished_by_the_next_run(share, two_homes):
+    first, second = two_homes
+    os.unlink(os.path.join(second.home, "from"))
+    die_at(second, "after", "seed", seed="merge")
+    write(second.home, "second", "edited since")
+    os.chown(os.path.join(second.home, "second"), UID, UID)
+    second.apply("rolled_back")
+    assert second.apply(seed="merge")["merged"]["kept"] == []
+    assert read(first.home, "second") == b"edited since"
+
+
+def test_a_merge_fills_an_empty_share(share, world):
+    assert world.apply(seed="merge")["seeded"]
+
+
+def die_at(world, when, step, **options):
     child = os.fork()
     if child == 0:
         try:
             world.apply(
-                checkpoint=lambda *point: os.kill(os.getpid(), signal.SIGKILL) if point == (when, step) else None
+                checkpoint=lambda *point: os.kill(os.getpid(), signal.SIGKILL) if point == (when, step) else None,
+                **options,
             )
         finally:
             os._exit(1)

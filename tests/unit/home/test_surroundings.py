@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     exchange,
     holders,
     info,
+    instance,
     journal,
     keys,
     users,
@@ -212,7 +213,7 @@ def test_info_of_a_home_through_its_life(world):
     request = Request(state="attached", user=users.lookup(USER), home=world.home)
 
     def look():
-        return info.collect(world.host, request, metadata_url="http://127.0.0.1:9/")
+        return info.collect(world.host, request)
 
     assert look()["home"]["state"] == "local" and look()["healthy"] and look()["instance"] is None
     world.apply()
@@ -244,7 +245,7 @@ def test_instance_metadata():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Service) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        found = info.instance(f"http://127.0.0.1:{server.server_port}/metadata/instance")
+        found = instance.describe(f"http://127.0.0.1:{server.server_port}/metadata/instance")
         server.shutdown()
     assert found["vm_id"] == compute["resourceId"] and found["resource_group"] == "g"
 

@@ -63,6 +63,14 @@ def mount_share(path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777,nosuid,nodev", SOURCE, path], check=True)
 
 
+def fill(share, free):
+    """Fill the stand-in for the share up to ``free`` bytes, having made it small first: it lies in memory."""
+    subprocess.run(["mount", "-o", "remount,size=80m", share], check=True)
+    status = os.statvfs(share)
+    with open(os.path.join(share, "filler"), "wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, status.f_bavail * status.f_frsize - free)
+
+
 class BindMounter(Mounter):
     """Mounts the local stand-in for the share; its mount table entry carries the share's source."""
 
@@ -100,6 +108,7 @@ class World:
             state_dir=os.path.join(self.base, "state"),
             run_dir=os.path.join(self.base, "run"),
             systemd=os.path.join(self.base, "no-systemd"),
+            metadata_url="",
             lock_wait=1,
         )
 
