@@ -37,7 +37,7 @@ class Lock:
     """The lock on a mounted share; waits for other hosts.
 
     :param cancelled: called while waiting; True ends the wait.
-    :param waiting: called while waiting with the name of the host that fills the share, or None.
+    :param waiting: called with the name of the host that fills the share, or None, when that is waited for.
     """
 
     def __init__(self, share, user, wait=WAIT, cancelled=lambda: False, waiting=lambda _host: None):
@@ -59,6 +59,7 @@ class Lock:
             self._handle = None
 
     def _wait(self, share, deadline, cancelled, waiting):
+        waited_for = ()
         while not self._try():
             if cancelled():
                 raise AzlinError("rolled_back", "The run was told to stop while another host held the share.")
@@ -68,7 +69,9 @@ class Lock:
                     f"{_filling_host(share) or 'Another host'} has been filling the share for too long.",
                     causes=[("it copies a very large home", "run again when it has finished")],
                 )
-            waiting(_filling_host(share))
+            if waited_for != (_filling_host(share),):
+                waited_for = (_filling_host(share),)
+                waiting(*waited_for)
             time.sleep(_AGAIN)
 
     def _try(self):
