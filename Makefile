@@ -2,7 +2,8 @@
 PYTHON := .cache/venv/bin/python
 HOSTS ?= 3
 STAGES ?=
-.PHONY: help deps demo test lint build sanity unit integration molecule lab-up lab-down lab-status lab-ssh clean
+ARGS ?=
+.PHONY: help deps demo test lint build sanity unit integration molecule lab-up lab-down lab-status lab-ssh bench-seed clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1 - /p' Makefile
@@ -30,6 +31,9 @@ lab-status:  ## what runs in the lab
 
 lab-ssh:  ## a shell on HOST=worker-1
 	@tools/bootstrap.sh lab && $(PYTHON) -m lab ssh $(or $(HOST),worker-1)
+
+bench-seed:  ## copying a home to a share and back beside rsync, cp and fpsync, on a lab of its own (root)
+	@tools/bootstrap.sh lab && $(PYTHON) -m tests.bench.seed $(ARGS)
 
 clean:  ## remove .cache/ and what tests have left; stop the lab first
 	@rm -rf .cache tests/output

@@ -30,7 +30,7 @@ from lab.net import capture, namespace
 from lab.nfs import container
 from lab.nfs.image import root_file_system
 from lab.packages import ensure_packages
-from lab.paths import DEFAULT_STATE_DIR, LabPaths
+from lab.paths import DEFAULT_STATE_DIR, RESULTS, LabPaths
 from lab.processes import alive
 
 HOST_ACTIONS = {
@@ -118,14 +118,27 @@ def down(paths: LabPaths, _options: argparse.Namespace) -> int:
             services.remove_all(paths)
         with step("files"):
             if paths.state.exists():
-                shutil.rmtree(paths.state)
+                clear(paths.state)
         pathlib.Path(f"/run/{paths.namespace}.lock").unlink(missing_ok=True)
     return 0
 
 
 def is_lab(folder: pathlib.Path) -> bool:
-    """Whether a folder was made by ``up``, or is empty."""
-    return (folder / "lab.json").exists() or not any(folder.iterdir())
+    """Whether a folder was made by ``up``, or is empty but for results of benchmarks."""
+    return (folder / "lab.json").exists() or not any(path.name != RESULTS for path in folder.iterdir())
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Remove a lab's folder, or all in it but the results of benchmarks."""
+    if not (folder / RESULTS).exists():
+        shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            if path.name != RESULTS:
+                shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def status(paths: LabPaths, _options: argparse.Namespace) -> int:

@@ -12,6 +12,8 @@ import pathlib
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = REPOSITORY / ".lab"
 CACHE_DIR = REPOSITORY / ".cache" / "lab"
+# In the state folder: where benchmarks put what they measured, which outlives the lab.
+RESULTS = "bench"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -176,3 +176,14 @@ def test_down_does_not_remove_a_folder_that_is_no_lab(tmp_path):
     (tmp_path / "precious").touch()
     assert cli.main(["down", "--state-dir", str(tmp_path)]) == 1
     assert (tmp_path / "precious").exists()
+
+
+def test_results_of_benchmarks_outlive_the_lab(tmp_path):
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "seed.json").write_text("[]")
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "lab.json").write_text("{}")
+    assert cli.main(["down", "--state-dir", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["bench"]
+    assert cli.main(["down", "--state-dir", str(tmp_path)]) == 0
+    assert (tmp_path / "bench" / "seed.json").read_text() == "[]"

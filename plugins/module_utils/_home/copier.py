@@ -35,7 +35,7 @@ _BATCH = 8
 _SCAN = 4096
 # A file larger than this is copied by several workers, in parts of this size (bytes).
 _PART = 32 << 20
-_PART_WORKERS = 4
+_PART_WORKERS = 2
 # How many paths a report names.
 _EXAMPLES = 5
 

@@ -63,20 +63,20 @@ def copy_range(source, target, start, end, sparse, check=lambda: None):
     :param sparse: whether to leave holes where the source has them, or zeros in their place.
     :param check: called before each chunk; may raise.
     """
+    buffer = memoryview(bytearray(min(CHUNK, end - start)))
     for first, last in _extents(source, start, end) if sparse else ((start, end),):
         position = first
         while position < last:
             check()
-            chunk = os.pread(source, min(CHUNK, last - position), position)
-            if not chunk:
+            size = os.preadv(source, [buffer[: last - position]], position)
+            if not size:
                 return
-            for offset, data in pieces(chunk) if sparse else ((0, chunk),):
+            for offset, data in pieces(buffer[:size]) if sparse else ((0, buffer[:size]),):
                 _write_at(target, data, position + offset)
-            position += len(chunk)
+            position += size
 
 
-def _write_at(handle, data, position):
-    view = memoryview(data)
+def _write_at(handle, view, position):
     while view:
         written = os.pwrite(handle, view, position)
         view = view[written:]

@@ -56,9 +56,10 @@ class Pool:
             self._lock.notify()
 
     def run(self):
-        """Work; return False if threads hang in system calls after an error, so that what they use must stay open.
+        """Work until nothing is left.
 
-        :raises: the first error of any task, with the attribute ``threads_hang``.
+        :raises: the first error of any task, with the attribute ``threads_hang``: whether threads still sit in system
+            calls, so that what they use must stay open.
         """
         threads = [threading.Thread(target=self._work, daemon=True) for _number in range(self._workers)]
         for thread in threads:
