@@ -293,7 +293,7 @@ host_record:
   type: str
   returned: success
   sample: written
-skipped:
+not_copied:
   description: Sockets and named pipes, which were not copied. C(null) in check mode.
   type: list
   elements: str
@@ -369,8 +369,8 @@ _STATES = ["attached", "detached", "confirmed", "rolled_back"]
 
 
 def _warn(module, result):
-    if result["skipped"]:
-        module.warn(f"Sockets and named pipes were not copied: {', '.join(result['skipped'][:10])}")
+    if result["not_copied"]:
+        module.warn(f"Sockets and named pipes were not copied: {', '.join(result['not_copied'][:10])}")
     if result["unsupported"]:
         shown = "; ".join(result["unsupported"][:10])
         module.warn(f"{len(result['unsupported'])} things that NFS 4.1 on Azure cannot hold: {shown}")

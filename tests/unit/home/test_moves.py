@@ -239,7 +239,7 @@ def test_a_record_that_cannot_be_understood_stops_a_detach_before_it_begins(worl
 
 def test_pipes_are_skipped_and_reported(world):
     os.mkfifo(os.path.join(world.home, "pipe"))
-    assert world.apply()["skipped"] == ["pipe"]
+    assert world.apply()["not_copied"] == ["pipe"]
 
 
 def test_mounts_below_a_home_are_refused(world):
