@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
             return self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=True)
         if not background.has_login(self._connection.transport):
             arguments["confirm_timeout"] = 0
-            display.v(f"{self._host}: {self._connection.transport} has no login, so none confirms the switch")
+            self._say(f"the connection {self._connection.transport} has no login, so none confirms the switch")
         result = None
         while result is None:
             job = self._launch(arguments, task_vars)
@@ -220,11 +220,16 @@ class ActionModule(ActionBase):
         """Tell the host that the user gets in; without that it undoes the switch by itself."""
         self._progress = {"phase": "waiting for a new login"}
         deadline = time.monotonic() + confirmation["seconds"]
-        if not self._gets_in(deadline):
-            return self._refused(confirmation["seconds"])
         wanted = {name: arguments[name] for name in ("user", "home") if arguments.get(name) is not None}
         wanted.update(state="confirmed", confirmation=confirmation["id"])
-        answer = self._execute_module(module_args=wanted, task_vars=task_vars)
+        while time.monotonic() < deadline and self._gets_in(deadline):
+            try:
+                answer = self._execute_module(module_args=wanted, task_vars=task_vars)
+                break
+            except AnsibleConnectionFailure as error:
+                self._last_error = _sentence(error)
+        else:
+            return self._refused(confirmation["seconds"])
         if answer.get("failed"):
             return answer
         for key in ("warnings", "deprecations"):
