@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import confirmation, mountinfo, run, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import confirmation, mountinfo, records, run, users
 from ansible_collections.azlin.storage.plugins.module_utils._home import guard as programs
 from ansible_collections.azlin.storage.plugins.module_utils._home import journal as journals
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
@@ -71,8 +72,19 @@ def remount(host):
     while True:
         missing = [name for name in journals.users(host.state_dir) if not _mounted(host, name)]
         if not missing:
+            _tell_others(host)
             return 0
         time.sleep(_REMOUNT_POLL)
+
+
+def _tell_others(host):
+    """Renew this host's records on the shares that its homes are on."""
+    for name in journals.users(host.state_dir):
+        journal = journals.Journal(host.state_dir, name)
+        if journal.attachment is not None and _is_mounted(journal):
+            home = journal.attachment["home"]
+            with suppress(AzlinError):
+                records.touch(home, users.lookup(name), home)
 
 
 def _seconds_left(transaction):

@@ -20,7 +20,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     confirmation,
     guard,
     manifest,
+    records,
     recover,
+    users,
     watchdog,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
@@ -204,9 +206,12 @@ def test_remounting_goes_on_until_the_server_is_back(world, monkeypatch):
     monkeypatch.setattr(recover, "_REMOUNT_POLL", 0.01)
     world.apply()
     subprocess.check_call(["umount", world.home])
+    records.remove(world.share, users.lookup(USER))
     host = HostWithServerAway(**vars(world.host))
     assert recover.remount(host) == 0
     assert len(host.asked) == 3 and world.mount() is not None
+    # Other hosts learn that this one is there.
+    assert [one["home"] for one in records.listed(world.share)] == [world.home]
 
 
 def test_the_program_of_the_guard_runs_without_this_collection(world):
