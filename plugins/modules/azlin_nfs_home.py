@@ -146,6 +146,27 @@ options:
       - This reads all files twice, and once over the network.
     type: bool
     default: false
+  client:
+    description:
+      - V(nfs) mounts in clear text.
+      - V(aznfs) mounts through a TLS tunnel, with the mount helper of Microsoft's package C(aznfs), which has to be
+        installed. An account that requires encryption in transit admits nothing else.
+      - One server is never reached both ways from one host. That is refused before anything is changed.
+      - A home that is attached keeps its client; to change it, detach the home and attach it again.
+    type: str
+    choices: [nfs, aznfs]
+    default: nfs
+  local_paths:
+    description:
+      - Paths in the home, such as C(.cache), that stay on the local disk while the rest is on the share.
+      - Relative to the home, none inside another, and not C(.ssh) or C(.azlin).
+      - They are moved to C(HOME.local) by a rename and shown in the home by bind mounts, also after a reboot. One that
+        does not exist is made. Detaching moves them back by a rename, with O(copy_back=none) too.
+      - A home that is attached keeps its local paths; to change them, detach the home and attach it again.
+      - The share must not squash root.
+    type: list
+    elements: str
+    default: []
   mount_options:
     description:
       - Mount options besides those that Azure Files needs. One that is set by default replaces it.
@@ -246,6 +267,14 @@ home:
       description: Where the local copy of the time before the home was attached lies, or C(null).
       type: str
       sample: /home/azureuser.backup
+    client:
+      description: V(nfs), V(aznfs), or C(null) for a local home.
+      type: str
+      sample: nfs
+    local_paths:
+      description: Paths in the home that are on the local disk.
+      type: list
+      elements: str
     journal:
       description: The journal of the transactions of this home.
       type: str
@@ -357,7 +386,7 @@ try:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import run_module
-from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import CLIENTS, mount_options
 from ansible_collections.azlin.storage.plugins.module_utils._home import recover, run
 from ansible_collections.azlin.storage.plugins.module_utils._home.arguments import request_of
 from ansible_collections.azlin.storage.plugins.module_utils._home.busy import POLICIES
@@ -401,6 +430,8 @@ def main():
                 "default": "fail",
             },
             "copy_back": {"type": "str", "choices": ["full", "none"], "default": "full"},
+            "client": {"type": "str", "choices": list(CLIENTS), "default": "nfs"},
+            "local_paths": {"type": "list", "elements": "str", "default": []},
             "mount_options": {"type": "list", "elements": "str", "default": []},
             "mount_timeout": {"type": "int", "default": 30},
             "busy": {"type": "str", "choices": list(POLICIES), "default": "fail"},
@@ -416,7 +447,7 @@ def main():
 
     def apply():
         request = request_of(module.params)
-        mounter = Mounter(mount_options(extra=request.extra_options), module.params["mount_timeout"])
+        mounter = Mounter(mount_options(), module.params["mount_timeout"])
         result = run.apply(recover.host(mounter), request, check_mode=module.check_mode)
         _warn(module, result)
         return result

@@ -87,6 +87,15 @@ home:
       description: Where the local copy of the time before the home was attached lies, or C(null).
       type: str
       sample: /home/azureuser.backup
+    client:
+      description: V(nfs), V(aznfs) for TLS, or C(null) for a local home.
+      type: str
+      sample: nfs
+    local_paths:
+      description: Paths in the home that are on the local disk.
+      type: list
+      elements: str
+      sample: [.cache]
     journal:
       description: The journal of the transactions of this home.
       type: str

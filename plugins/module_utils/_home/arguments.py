@@ -13,7 +13,7 @@ import os
 from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import preflight, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import local_paths, preflight, seed, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 # The smallest value of options that are a time in seconds.
@@ -36,7 +36,8 @@ def request_of(params):
     if source is not None:
         source = endpoints.parse_endpoint(source).source
     extra = tuple(params.get("mount_options") or ())
-    mount_options(extra=extra)
+    client = params.get("client") or "nfs"
+    mount_options(client, extra)
     for option, least in _LEAST_SECONDS.items():
         seconds = params.get(option)
         if seconds is not None and seconds < least:
@@ -56,6 +57,8 @@ def request_of(params):
         merge_conflicts=params.get("merge_conflicts") or "fail",
         copy_back=params.get("copy_back") or "full",
         extra_options=extra,
+        client=client,
+        local_paths=local_paths.parse(params.get("local_paths") or (), seed.OURS),
         busy=params.get("busy") or "fail",
         busy_timeout=params.get("busy_timeout") or 0,
         confirm_timeout=params.get("confirm_timeout") or 0,

@@ -20,6 +20,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     holders,
     instance,
     keys,
+    local_paths,
     merge,
     mountinfo,
     preflight,
@@ -63,6 +64,7 @@ class Mount(Operation):
     def mount(self):
         """Show the staged share at the home: takes an instant, and the mount flags are the stage's."""
         self.host.mounter.bind(self.stage, self.home)
+        self.show_local()
 
     def persist(self):
         """Let the share be mounted at boot."""
@@ -88,11 +90,13 @@ class Mount(Operation):
             "home": self.home,
             "backup": backup,
             "mount_options": list(self.request.extra_options),
+            "client": self.request.client,
+            "local_paths": list(self.request.local_paths),
         }
 
 
 class Persist(Mount):
-    """Only the line in fstab was missing."""
+    """Only lines in fstab were missing, or local parts of the home not shown."""
 
     action = "persist"
 
@@ -103,8 +107,8 @@ class Persist(Mount):
 
     @property
     def steps(self):
-        """The one step."""
-        return [Step("persist", self.persist, self.restore_fstab)]
+        """What is shown already stays in an undo."""
+        return [Step("local", self.show_local), Step("persist", self.persist, self.restore_fstab)]
 
 
 class Attach(Mount):
@@ -123,6 +127,11 @@ class Attach(Mount):
         self._vm_id = None
 
     @property
+    def excluded(self):
+        """What is not copied: the share's own names, and what stays local."""
+        return (*seed.OURS, *self.request.local_paths)
+
+    @property
     def spare(self):
         """Beside the home: first the rescue directory, after the exchange the old home."""
         return beside(self.home, "mountpoint")
@@ -139,6 +148,7 @@ class Attach(Mount):
             Step("quiesce", self.quiesce),
             Step("exchange", self.exchange, self.unexchange),
             Step("final", self.final),
+            Step("local", self.take_local, self.return_local),
             Step("mount", self.mount, self.unmount_home),
             Step("verify", self.verify_share),
             Step("record", self.record, self.unrecord),
@@ -157,6 +167,7 @@ class Attach(Mount):
         self._vm_id = (instance.describe(self.host.metadata_url) or {}).get("vm_id")
         try:
             self.ids = squash.for_writing(self.stage, self.request.user)
+            self._check_local()
             self._seed()
         except PermissionError as error:
             raise AzlinError(
@@ -164,6 +175,15 @@ class Attach(Mount):
                 f"{self.request.source} refused something while it was prepared: {error}.",
                 causes=[("the share squashes root, or did so before", "set its root_squash to NoRootSquash")],
             ) from error
+
+    def _check_local(self):
+        """At boot root mounts them, which cannot look into a home where it is nobody."""
+        if self.request.local_paths and self.ids.squashed:
+            raise AzlinError(
+                "unsupported",
+                f"{self.request.source} squashes root, so root could not mount the local paths in the home at boot.",
+                causes=[("local_paths need root_squash: NoRootSquash", "set that, or attach without local_paths")],
+            )
 
     def _seed(self):
         with self.ids():
@@ -215,7 +235,12 @@ class Attach(Mount):
         self._check_mergeable(self._survey())
         placed = merge.Placed(self._placed_path, self.request.source)
         self._merge = merge.Merge(
-            self.stage, self.request.user, self.request.merge_conflicts, placed, cancelled=self.interrupted
+            self.stage,
+            self.request.user,
+            self.request.merge_conflicts,
+            placed,
+            self.request.local_paths,
+            cancelled=self.interrupted,
         )
         with self.ids():
             plan = self._merge.plan(self.home)
@@ -262,7 +287,7 @@ class Attach(Mount):
 
     def _copy_options(self):
         return {
-            "exclude": seed.OURS,
+            "exclude": self.excluded,
             "cancelled": self._may_go_on,
             "checksum": self.request.checksum,
             "progress": self.progress,
@@ -306,6 +331,8 @@ class Attach(Mount):
             self._save_unsupported()
             self.add_keys()
             with self.ids():
+                # Now, since what is made later counts as work on the share.
+                self._make_mount_points()
                 seed.mark_complete(self.stage, self.request.user, self.identifier)
         elif self._merge is not None:
             with self.ids():
@@ -316,7 +343,7 @@ class Attach(Mount):
     def _save_unsupported(self):
         """Put on record what the share cannot hold, of the home as it is now that nothing changes any more."""
         if self.request.unsupported == "save":
-            document = sidecar.collect(self.spare)
+            document = sidecar.collect(self.spare, self.request.local_paths)
             with self.ids():
                 sidecar.save(self.stage, seed.DIRECTORY, self.request.user.name, document)
 
@@ -332,6 +359,32 @@ class Attach(Mount):
             if self.host.mounter.ours(mountinfo.at(mountinfo.read(), path), self.request.source):
                 records.forget(path, self.request.user)
                 return
+
+    def _make_mount_points(self):
+        root = trees.open_directory(self.stage)
+        try:
+            local_paths.make_mount_points(root, self.request.local_paths, self.request.user)
+        finally:
+            os.close(root)
+
+    def take_local(self):
+        """What stays local leaves the old home, which no path leads to any more."""
+        if self.request.local_paths:
+            local_paths.take(self.home, self.spare, self.request.local_paths, self.journal.note)
+
+    def return_local(self):
+        """Bring it back, with what was done there since."""
+        if self._is_original(self.spare):
+            facts = self.journal.facts
+            local_paths.give_back(
+                self.home,
+                self.spare,
+                self.request.local_paths,
+                self.request.user,
+                moved=facts["local_moved"],
+                times=facts["local_times"],
+            )
+            local_paths.discard_store(self.home)
 
     def release_lock(self):
         """Let the next host look at the share."""

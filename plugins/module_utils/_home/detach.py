@@ -17,7 +17,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     exchange,
     fstab,
     guard,
+    holders,
     keys,
+    local_paths,
     mountinfo,
     preflight,
     records,
@@ -52,6 +54,11 @@ class Detach(Operation):
         return beside(self.home, "local")
 
     @property
+    def excluded(self):
+        """What is not copied: the share's own names, and what is local already."""
+        return (*seed.OURS, *self.request.local_paths)
+
+    @property
     def steps(self):
         """The window in which the home is not usable is release to verify."""
         return [
@@ -63,6 +70,7 @@ class Detach(Operation):
             Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
             Step("final", self.final),
+            Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),
             Step("verify", self.verify),
             Step("unpersist", self.unpersist, self.restore_fstab),
@@ -73,7 +81,14 @@ class Detach(Operation):
         """The inodes tell which directory is which when a run dies."""
         mounted = self._mount() is not None
         return dict(
-            super().facts(), mounted=mounted, replacement=None, exchanged_ns=None, backup=None, keys="", record=None
+            super().facts(),
+            mounted=mounted,
+            replacement=None,
+            exchanged_ns=None,
+            worked_in=None,
+            backup=None,
+            keys="",
+            record=None,
         )
 
     def stage_home(self):
@@ -89,7 +104,7 @@ class Detach(Operation):
     def prepare(self):
         """Check the space and make the directory to copy to."""
         with self.ids():
-            survey = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
+            survey = trees.survey(self.stage, exclude=self.excluded, workers=copier.WORKERS, cancelled=self.interrupted)
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
         with self.ids():
@@ -104,11 +119,17 @@ class Detach(Operation):
         """Remove the copy; one that was the home for a while, and was worked in, is kept as a backup."""
         if not self._is_replacement(self.replacement):
             return
-        exchanged = self.journal.facts["exchanged_ns"]
-        if exchanged is not None and trees.changed_since(self.replacement, exchanged):
+        worked_in = self.journal.facts["worked_in"]
+        if self._worked_in() if worked_in is None else worked_in:
             exchange.move(self.replacement, next_backup(self.home))
         else:
             trees.remove(self.replacement)
+
+    def _worked_in(self):
+        exchanged = self.journal.facts["exchanged_ns"]
+        if exchanged is None or not self._is_replacement(self.replacement):
+            return False
+        return trees.changed_since(self.replacement, exchanged, exclude=self.request.local_paths)
 
     def copy(self):
         """Copy while the user goes on working."""
@@ -118,7 +139,7 @@ class Detach(Operation):
 
     def _copy_options(self):
         return {
-            "exclude": seed.OURS,
+            "exclude": self.excluded,
             "cancelled": self.interrupted,
             "checksum": self.request.checksum,
             "progress": self.progress,
@@ -147,24 +168,34 @@ class Detach(Operation):
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
+        self.settle_holders(self._find_holders)
+
+    def _find_holders(self):
         mount = self._mount()
-        self.settle_holders(lambda: self.users_of(mount) if mount is not None else [])
+        found = self.users_of(mount) if mount is not None else []
+        local = local_paths.find_holders(self.home, self.request.local_paths, holders.ancestry())
+        return local or found if found is None else found + local
 
     def release(self):
         """Unmount the home. What started this run may sit in it (a shell of the user): that does not count."""
+        self.hide_local()
         while self._mount() is not None:
             if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
                 raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
 
     def mount_again(self):
         """Undo: the share is on the home, by the stage if that is there."""
-        if self._mount() is not None or not self.journal.facts["mounted"]:
+        if not self.journal.facts["mounted"]:
             return
         try:
+            if self._mount() is not None:
+                self.show_local()
+                return
             if mountinfo.at(mountinfo.read(), self.stage) is not None:
                 self.host.mounter.bind(self.stage, self.home)
             else:
                 self.host.mounter.mount(self.request.source, self.home)
+            self.show_local()
         except AzlinError:
             # After a crash the server may be gone for good, and the way to the backup must stay open: the home is
             # then what it is after a boot without the server, and is mounted when the server is back.
@@ -181,6 +212,17 @@ class Detach(Operation):
             self.unsupported = sidecar.restore(self.replacement, *self._record)
         if not keys.read(self.request.user, self.replacement):
             keys.ensure(self.replacement, keys.read(self.request.user, self.home), self.request.user)
+
+    def return_local(self):
+        """What stayed local is already where it belongs but for its name."""
+        paths = self.request.local_paths
+        local_paths.give_back(self.home, self.replacement, paths, self.request.user)
+
+    def take_local(self):
+        """Undo that; whether somebody worked here is found out first, since this changes it too."""
+        if self.request.local_paths and self.journal.facts["worked_in"] is None:
+            self.journal.note(worked_in=self._worked_in())
+        local_paths.take_again(self.home, self.replacement, self.request.local_paths)
 
     def exchange(self):
         """Put the local directory in the place of the mount point."""
@@ -206,7 +248,13 @@ class Detach(Operation):
 
     def unpersist(self):
         """Do not mount the share at boot any more."""
-        self.change_fstab(lambda text: fstab.without_entry(text, self.home))
+        self.change_fstab(self._without_entries)
+
+    def _without_entries(self, text):
+        points = [local_paths.mount_point(self.home, path) for path in self.request.local_paths]
+        for path in [self.home, *points]:
+            text = fstab.without_entry(text, path)
+        return text
 
     def commit(self):
         """From here on the home is local."""
@@ -215,6 +263,8 @@ class Detach(Operation):
     def finish(self):
         """Take the old mount point away; anything a user left in it is kept."""
         rescue.retire(self.replacement, self.home)
+        if self.request.local_paths:
+            local_paths.discard_store(self.home)
         guard.retire(self.host, self.request.user.name)
 
     def _mount(self):
@@ -239,6 +289,7 @@ class DetachToBackup(Detach):
             Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
             Step("release", self.release, self.mount_again),
+            Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),
             Step("verify", self.verify),
             Step("unpersist", self.unpersist, self.restore_fstab),

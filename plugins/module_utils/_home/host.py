@@ -75,6 +75,8 @@ class Request:
     merge_conflicts: str = "fail"
     copy_back: str = "full"
     extra_options: tuple = field(default_factory=tuple)
+    client: str = "nfs"
+    local_paths: tuple = field(default_factory=tuple)
     busy: str = "fail"
     busy_timeout: int = 300
     confirm_timeout: int = 0

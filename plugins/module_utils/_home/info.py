@@ -10,7 +10,14 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import child, instance, records, run
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    child,
+    instance,
+    local_paths,
+    mountinfo,
+    records,
+    run,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 
 TIMEOUT = 10
@@ -67,6 +74,9 @@ def _problems(home, transaction, share):
         problems.append(f"{home['source']} is not mounted on {home['path']}.")
     if home["state"] == "attached" and not home["fstab"]:
         problems.append(f"fstab has no entry for {home['path']}, so the share is not mounted after a reboot.")
+    if home["mounted"]:
+        hidden = local_paths.missing(mountinfo.read(), home["path"], home["local_paths"])
+        problems += [f"The local path {path} is not shown in {home['path']}; run again." for path in hidden]
     if home["mounted"] and share is None:
         problems.append(f"{home['source']} does not answer.")
     if share is not None and share["used_bytes"] * 100 >= share["size_bytes"] * _FULL:

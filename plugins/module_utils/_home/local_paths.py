@@ -18,7 +18,15 @@ from contextlib import contextmanager, suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import bind_line
-from ansible_collections.azlin.storage.plugins.module_utils._home import exchange, keys, mountinfo, trees, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    child,
+    exchange,
+    holders,
+    keys,
+    mountinfo,
+    trees,
+    users,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import fsync_dir
 
 # As for homes: what fstab takes without escapes.
@@ -86,6 +94,12 @@ def missing(mounts, home, paths):
     return [path for path in paths if not _shown(mounts, home, path)]
 
 
+def find_holders(home, paths, exempt):
+    """Return the processes that use what stays local."""
+    present = [directory(home, path) for path in paths if os.path.isdir(directory(home, path))]
+    return [one for path in present for one in holders.of_directory(path, exempt=exempt) or ()]
+
+
 def check(home, paths):
     """Fail unless the paths can leave the local home: each is a directory of its own in it, or absent."""
     device = os.lstat(home).st_dev
@@ -148,7 +162,7 @@ def give_back(home, new_home, paths, user, moved=None, times=None):
 
 def take_again(home, new_home, paths):
     """Undo of a :func:`give_back` that was the way to a local home."""
-    if not os.path.isdir(new_home):
+    if not paths or not os.path.isdir(new_home):
         return
     root = trees.open_directory(new_home)
     try:
@@ -172,18 +186,31 @@ def discard_store(home):
 
 def make_mount_points(root, paths, user):
     """Make directories in an open home, as its user and only where they are missing."""
-    if paths:
+    if not paths:
+        return
+    try:
         users.call_as(user, lambda: [_make(root, path) for path in paths] and True, _TIMEOUT)
+    except (child.ChildFailed, child.ChildTimeout) as error:
+        raise AzlinError(
+            "unsupported",
+            f"{', '.join(paths)} cannot be mount points on the share: {error or 'no answer in time'}.",
+            causes=[
+                ("one is a symbolic link or a file on the share", "remove it there, or leave it out of local_paths"),
+                ("the share is full", "enlarge it with the create playbook"),
+            ],
+        ) from error
 
 
 def show(mounter, home, paths, user):
     """Bind each path into the home, which is on the share."""
-    if not paths:
+    hidden = missing(mountinfo.read(), home, paths)
+    if not hidden:
         return
+    _require_answer(home)
     root = trees.open_directory(home)
     try:
-        make_mount_points(root, paths, user)
-        for path in missing(mountinfo.read(), home, paths):
+        make_mount_points(root, hidden, user)
+        for path in hidden:
             _make_local(home, path, user)
             _bind(mounter, root, home, path)
     finally:
@@ -197,6 +224,18 @@ def hide(mounter, home, paths):
         while _shown(mountinfo.read(), home, path):
             if not mounter.unmount(point) and not mounter.unmount(point, lazy=True):
                 raise AzlinError("mount_failed", f"{point} could not be unmounted.")
+
+
+def _require_answer(home):
+    """Fail when the server is gone, which would hang this process."""
+    try:
+        child.call(lambda: os.close(trees.open_directory(home)), _TIMEOUT)
+    except (child.ChildFailed, child.ChildTimeout) as error:
+        raise AzlinError(
+            "server_unreachable",
+            f"{home} does not answer: {error or 'no answer in time'}.",
+            causes=[("the server is stopped or cut off", "run again when it is back")],
+        ) from error
 
 
 def _shown(mounts, home, path):
@@ -352,9 +391,11 @@ def _make(root, path):
     handle = os.dup(root)
     parts = path.split("/")
     for number, part in enumerate(parts):
+        status = os.fstat(handle)
         with suppress(FileExistsError):
             os.mkdir(part, 0o700 if number == len(parts) - 1 else 0o755, dir_fd=handle)
-        below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            os.utime(handle, ns=(status.st_atime_ns, status.st_mtime_ns))
+        below = trees.open_directory(part, handle)
         os.close(handle)
         handle = below
     os.close(handle)

@@ -142,14 +142,16 @@ class Merge:
 
     :param placed: the :class:`Placed` of this home.
     :param policy: FAIL, KEEP_SHARE or KEEP_HOME.
+    :param exclude: relative paths of the home that stay where they are.
     :param cancelled: called now and then; it raises, or returns True, to stop the merge.
     """
 
-    def __init__(self, share, user, policy, placed, cancelled=lambda: False):
+    def __init__(self, share, user, policy, placed, exclude=(), cancelled=lambda: False):
         self._share = share
         self._user = user
         self._policy = policy
         self._placed = placed
+        self._left_out = {*folder.OURS, *exclude}
         self._cancelled = cancelled
         self._lock = threading.Lock()
         self.report = Report()
@@ -229,7 +231,7 @@ class Merge:
         theirs = {} if target is None else _statuses(target)
         for name, status in sorted(_statuses(source).items()):
             below = f"{path}/{name}" if path else name
-            if not path and name in folder.OURS:
+            if below in self._left_out:
                 continue
             if below == _KEYS and name in theirs:
                 plan.same += 1

@@ -136,12 +136,6 @@ class Mounter:
         other.options = mounts.mount_options(client, extra)
         return other
 
-    def with_extra_options(self, extra):
-        """The same mounter with other options besides those that every share needs."""
-        other = copy.copy(self)
-        other.options = mounts.mount_options(extra=extra)
-        return other
-
     def mount_argv(self, source, target):
         """The command that mounts a share."""
         return ["mount", "-t", mounts.fstype(self.client), "-o", ",".join(self.options), source, target]

@@ -19,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     guard,
     holders,
     keys,
+    local_paths,
     mountinfo,
     squash,
     users,
@@ -91,6 +92,10 @@ class Operation:
             "home": self.home,
             "source": self.request.source,
             "mount_options": list(self.request.extra_options),
+            "client": self.request.client,
+            "local_paths": list(self.request.local_paths),
+            "local_moved": [],
+            "local_times": {},
             "fstab_before": None,
             "fstab_after": None,
         }
@@ -188,9 +193,18 @@ class Operation:
 
     def unmount_home(self):
         """Take our share off the home as an undo; lazily if somebody is in it already: its data is on the server."""
+        self.hide_local()
         while self.host.mounter.ours(mountinfo.at(mountinfo.read(), self.home), self.request.source):
             if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
                 raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
+
+    def show_local(self):
+        """Show the local parts of the home in the mounted one."""
+        local_paths.show(self.host.mounter, self.home, self.request.local_paths, self.request.user)
+
+    def hide_local(self):
+        """Take them off."""
+        local_paths.hide(self.host.mounter, self.home, self.request.local_paths)
 
     def users_of(self, mount):
         """Return the processes that use the mounted home, without what started this run; None when unknown."""
@@ -216,15 +230,20 @@ class Operation:
             present = fstab.read(self.host.fstab)
             if before is None or present == before:
                 return
-            fstab.write(self.host.fstab, before if present == after else self._old_entry(present, before))
+            fstab.write(self.host.fstab, before if present == after else self._old_entries(present, before))
         self.host.reload_units()
 
-    def _old_entry(self, present, before):
+    def _old_entries(self, present, before):
+        old = {}
         for line in before.splitlines():
             entry = fstab.parse_line(line)
-            if entry is not None and entry.path == self.home:
-                return fstab.with_entry(present, self.home, line)
-        return fstab.without_entry(present, self.home)
+            if entry is not None:
+                old.setdefault(entry.path, line)
+        points = [local_paths.mount_point(self.home, path) for path in self.request.local_paths]
+        for path in [self.home, *points]:
+            known = path in old
+            present = fstab.with_entry(present, path, old[path]) if known else fstab.without_entry(present, path)
+        return present
 
     # Verification.
 

@@ -15,12 +15,19 @@ from typing import Any
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import fstab_line
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import (
+    LOOPBACK,
+    fstab_line,
+    mounted_source,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     busy,
+    encryption,
     fstab,
     holders,
+    local_paths,
     mountinfo,
+    obstacles,
     rescue,
     seed,
     trees,
@@ -31,8 +38,12 @@ _MARGIN_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Situation:
-    """A home as found: the mount on it (or None), fstab's text and entries, and the journal's attachment."""
+    """A home as found: the mount on it (or None), fstab's text and entries, and the journal's attachment.
 
+    ``below`` are mounts in the home that are not its own local parts.
+    """
+
+    mounts: tuple
     mount: Any
     below: tuple
     fstab_text: str
@@ -42,9 +53,24 @@ class Situation:
     @property
     def source(self):
         """The share that the home is on: mounted, or recorded as attached; None for a local home."""
-        if self.mount is not None:
-            return self.mount.source
-        return self.attachment["source"] if self.attachment else None
+        recorded = self.attachment["source"] if self.attachment else None
+        if self.mount is None:
+            return recorded
+        # A tunnel shows 127.0.0.1; where it leads is known from what was written down.
+        known = [recorded, *(entry.source for entry in self.entries)]
+        return next(
+            (one for one in known if one and mounted_source(one, "aznfs") == self.mount.source), self.mount.source
+        )
+
+    def client(self, recorded):
+        """The client of a mounted or recorded share; ``recorded`` is the attachment, or what stands for it."""
+        if "client" in recorded:
+            return recorded["client"]
+        return "aznfs" if self.mount is not None and self.mount.source.startswith(f"{LOOPBACK}:") else "nfs"
+
+    def hidden(self, request):
+        """The wanted local parts that the mounted home does not show."""
+        return local_paths.missing(self.mounts, request.home, request.local_paths)
 
 
 def real_home(path):
@@ -63,9 +89,12 @@ def look(host, journal, home):
         )
     mounts = mountinfo.read()
     text = fstab.read(host.fstab)
+    local = (journal.attachment or {}).get("local_paths", ())
+    below = mountinfo.below(mounts, home)
     return Situation(
+        mounts=tuple(mounts),
         mount=mountinfo.at(mounts, home),
-        below=tuple(mountinfo.below(mounts, home)),
+        below=tuple(mount for mount in below if not local_paths.is_ours(mount, home, local)),
         fstab_text=text,
         entries=tuple(fstab.entries_for(text, home)),
         attachment=journal.attachment,
@@ -74,41 +103,55 @@ def look(host, journal, home):
 
 def wanted_fstab(text, request):
     """What the text of fstab has to become for an attached home."""
-    line = fstab_line(request.source, request.home, extra=request.extra_options)
-    return fstab.with_entry(text, request.home, line)
+    line = fstab_line(request.source, request.home, request.client, request.extra_options)
+    text = fstab.with_entry(text, request.home, line)
+    for point, bind in local_paths.fstab_lines(request.home, request.local_paths).items():
+        text = fstab.with_entry(text, point, bind)
+    return text
 
 
 def check_attach(host, situation, request):
     """Fail unless the home can be attached to the source, or is already."""
+    obstacles.refuse_automount(situation.mounts, request.home)
     _no_mounts_below(situation, request.home)
-    present = situation.source
-    if present is not None and present != request.source:
+    _attached_alike(situation, request)
+    if situation.mount is not None and not host.mounter.is_share(situation.mount):
         raise AzlinError(
             "in_use",
-            f"{request.home} is on {present} already, not on {request.source}.",
+            f"{request.home} is a mount of {situation.mount.source} ({situation.mount.fstype}).",
+            causes=[("something else mounts there", "unmount it and remove its line from fstab")],
+        )
+    ours = host.mounter.ours(situation.mount, request.source)
+    if situation.source not in (None, request.source) and not ours:
+        raise AzlinError(
+            "in_use",
+            f"{request.home} is on {situation.source} already, not on {request.source}.",
             causes=[("the home was attached to another share, or mounted by other means", "detach it first")],
             try_="ansible-playbook azlin.storage.detach",
         )
     if situation.mount is not None:
-        if not host.mounter.ours(situation.mount, request.source):
+        if not ours:
             raise AzlinError(
                 "in_use",
-                f"{request.home} is a mount of {situation.mount.source} ({situation.mount.fstype}).",
-                causes=[("something else mounts there", "unmount it and remove its line from fstab")],
+                f"{request.home} is mounted, but not with client {request.client}, or only a part of the share is.",
+                causes=[("it was mounted by other means", "unmount it and remove its line from fstab")],
             )
         return
     check_switch(host, request)
     _plain_home(request, situation.attachment)
     if situation.attachment is None:
         _not_orphaned(request.home)
+        obstacles.refuse_kernel_users(situation.mounts, request.home, local=True)
+        local_paths.check(request.home, request.local_paths)
         check_idle(request, lambda: holders.of_directory(request.home, exempt=holders.ancestry()))
     _no_foreign_entry(host, situation, request)
+    _one_way_to_the_server(host, situation, request)
     host.mounter.probe(parse_endpoint(request.source).host)
 
 
 def survey_home(request):
     """Return the Survey of a home that is to fill a share; fails for what may not be left behind."""
-    survey = trees.survey(request.home)
+    survey = trees.survey(request.home, exclude=request.local_paths)
     taken = [name for name in seed.OURS if os.path.lexists(os.path.join(request.home, name))]
     if taken:
         raise AzlinError(
@@ -133,7 +176,9 @@ def survey_home(request):
 
 def check_detach(host, situation, request):
     """Fail unless the home can be detached."""
+    obstacles.refuse_automount(situation.mounts, request.home)
     _no_mounts_below(situation, request.home)
+    obstacles.refuse_kernel_users(situation.mounts, request.home, local=False)
     if request.source is not None and request.source != situation.source:
         raise AzlinError(
             "in_use",
@@ -195,6 +240,35 @@ def check_space(path, size, names, what):
         )
 
 
+def _attached_alike(situation, request):
+    """An attached home is changed by detaching it: what is local cannot be told from what is on the share later."""
+    if situation.attachment is None:
+        return
+    wanted = {"client": request.client, "local_paths": sorted(request.local_paths)}
+    present = {
+        "client": situation.client(situation.attachment),
+        "local_paths": sorted(situation.attachment.get("local_paths", ())),
+    }
+    for option, value in wanted.items():
+        if value != present[option]:
+            raise AzlinError(
+                "in_use",
+                f"{request.home} is attached with {option} {_shown(present[option])}, not {_shown(value)}.",
+                causes=[(f"{option} was given another value than at the attach", "detach the home, then attach it")],
+                try_="ansible-playbook azlin.storage.detach",
+            )
+
+
+def _shown(value):
+    return value if isinstance(value, str) else f"[{', '.join(value)}]"
+
+
+def _one_way_to_the_server(host, situation, request):
+    name = parse_endpoint(request.source).host
+    uses = encryption.uses(situation.mounts, situation.fstab_text, name.partition(".")[2])
+    encryption.refuse_mixing(uses, request.source, request.home, request.client, host.mounter.addresses)
+
+
 def _no_mounts_below(situation, home):
     if situation.below:
         paths = ", ".join(mount.path for mount in situation.below)
@@ -213,6 +287,12 @@ def _plain_home(request, attachment):
             "not_found",
             f"{request.home}, the home of {request.user.name}, does not exist.",
             causes=[("the user was created without a home", "create it with mkhomedir_helper or at a first login")],
+        ) from error
+    except OSError as error:
+        raise AzlinError(
+            "unsupported",
+            f"{request.home} cannot be looked at: {error.strerror}.",
+            causes=[("links above it lead in a circle, or something above it is a file", "give the real path as home")],
         ) from error
     if not stat.S_ISDIR(status.st_mode):
         raise AzlinError(

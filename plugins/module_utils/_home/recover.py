@@ -15,7 +15,14 @@ from contextlib import suppress
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import parse_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import confirmation, mountinfo, records, run, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    confirmation,
+    local_paths,
+    mountinfo,
+    records,
+    run,
+    users,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home import guard as programs
 from ansible_collections.azlin.storage.plugins.module_utils._home import journal as journals
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
@@ -115,7 +122,13 @@ def _settle(host, user_name, journal, reason):
 
 
 def _is_mounted(journal):
-    return mountinfo.at(mountinfo.read(), journal.attachment["home"]) is not None
+    mounts = mountinfo.read()
+    home = journal.attachment["home"]
+    return mountinfo.at(mounts, home) is not None and not _hidden(journal, mounts)
+
+
+def _hidden(journal, mounts):
+    return local_paths.missing(mounts, journal.attachment["home"], journal.attachment.get("local_paths", ()))
 
 
 def _mounted(host, user_name):
@@ -128,5 +141,8 @@ def _mounted(host, user_name):
     except AzlinError:
         return False
     # By systemd, which knows the entry of fstab and whether a mount is under way already.
-    host.start_mount(journal.attachment["home"])
+    home = journal.attachment["home"]
+    host.start_mount(home)
+    for path in _hidden(journal, mountinfo.read()):
+        host.start_mount(local_paths.mount_point(home, path))
     return _is_mounted(journal)

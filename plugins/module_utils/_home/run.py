@@ -62,6 +62,8 @@ def describe(host, journal, request):
         "options": _options(situation.mount),
         "fstab": [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in situation.entries],
         "backup": (attachment or {}).get("backup"),
+        "client": situation.client(attachment or {}) if attached else None,
+        "local_paths": list((attachment or {}).get("local_paths", ())),
         "journal": journal.path,
     }
 
@@ -135,6 +137,9 @@ def _settle(host, request, journal):
     waiting = journal.transaction
     earlier = _rebuilt(host, request.user, journal)
     same = earlier.goal == request.state and request.source in (None, earlier.request.source)
+    if request.state == "attached":
+        ways = [(one.client, one.local_paths) for one in (request, earlier.request)]
+        same = same and ways[0] == ways[1]
     if waiting["state"] == "unconfirmed" and same and confirmation.is_new_login(waiting["confirm"]):
         transaction.confirm(earlier, journal)
     else:
@@ -145,7 +150,7 @@ def _choose(host, request, journal):
     """Return the class of what has to be done, or None; raises when it cannot be done."""
     situation = preflight.look(host, journal, request.home)
     if request.state == "attached":
-        return _choose_attach(host, situation, request)
+        return _choose_attach(_with_mounter(host, request), situation, request)
     if situation.source is None or (situation.attachment is None and not host.mounter.is_share(situation.mount)):
         return None
     preflight.check_detach(host, situation, request)
@@ -156,7 +161,7 @@ def _choose_attach(host, situation, request):
     preflight.check_attach(host, situation, request)
     if situation.mount is None:
         return attach.Attach if situation.attachment is None else attach.Mount
-    if situation.fstab_text != preflight.wanted_fstab(situation.fstab_text, request):
+    if situation.fstab_text != preflight.wanted_fstab(situation.fstab_text, request) or situation.hidden(request):
         return attach.Persist
     return None
 
@@ -177,21 +182,30 @@ def _rebuilt(host, user, journal):
         home=facts["home"],
         source=facts["source"],
         extra_options=tuple(facts.get("mount_options", ())),
+        client=facts.get("client", "nfs"),
+        local_paths=tuple(facts.get("local_paths", ())),
     )
     return _OPERATIONS[name](_with_mounter(host, request), request, journal, journal.transaction["id"])
 
 
 def _with_mounter(host, request):
-    """The host, mounting with the options of a request."""
-    return replace(host, mounter=host.mounter.with_extra_options(request.extra_options))
+    """The host, mounting with the client and the options of a request."""
+    return replace(host, mounter=host.mounter.with_client(request.client, request.extra_options))
 
 
 def _completed(request, journal, host):
-    """A detach need not be told source and options; they are those that are mounted or recorded."""
+    """A detach need not be told source, client and options; they are those that are mounted or recorded."""
     if request.state == "attached":
         return request
-    options = tuple((journal.attachment or {}).get("mount_options", ()))
-    return replace(request, source=preflight.look(host, journal, request.home).source, extra_options=options)
+    situation = preflight.look(host, journal, request.home)
+    recorded = situation.attachment or {}
+    return replace(
+        request,
+        source=situation.source,
+        extra_options=tuple(recorded.get("mount_options", ())),
+        client=situation.client(recorded),
+        local_paths=tuple(recorded.get("local_paths", ())),
+    )
 
 
 def _identifier(request):
@@ -230,9 +244,17 @@ def _prediction(host, request, journal, before, operation, unfinished):
     if (unfinished or operation is not None) and request.state == "attached":
         entries = fstab.entries_for(preflight.wanted_fstab(fstab.read(host.fstab), request), request.home)
         lines = [f"{entry.source} {entry.path} {entry.fstype} {entry.options}" for entry in entries]
-        after.update(state="attached", mounted=True, source=request.source, fstab=lines)
+        after.update(
+            state="attached",
+            mounted=True,
+            source=request.source,
+            client=request.client,
+            local_paths=list(request.local_paths),
+            fstab=lines,
+        )
     elif operation is not None or (unfinished and request.state == "detached"):
-        after.update(state="local", mounted=False, source=None, fstype=None, options=[], fstab=[], backup=None)
+        gone = {"source": None, "fstype": None, "options": [], "fstab": [], "backup": None, "client": None}
+        after.update(gone, state="local", mounted=False, local_paths=[])
     return {
         "changed": unfinished or operation is not None,
         "action": operation.action if operation else ("recover" if unfinished else None),
@@ -244,9 +266,13 @@ def _prediction(host, request, journal, before, operation, unfinished):
         "merged": None,
         "host_record": None,
         "not_copied": None,
-        "unsupported": trees.survey(request.home).refused if operation is attach.Attach else None,
+        "unsupported": _refused(request) if operation is attach.Attach else None,
         "holders": None,
         "window_seconds": None,
         "confirmation": None,
         "diff": {"before": before, "after": after},
     }
+
+
+def _refused(request):
+    return trees.survey(request.home, exclude=request.local_paths).refused

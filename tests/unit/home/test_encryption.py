@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import encryption, mountinfo
+from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mounted_source
+from ansible_collections.azlin.storage.plugins.module_utils._home import encryption, manifest, mountinfo
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+
+from .world import SOURCE as SHARE
+from .world import World, populate, read
 
 SUFFIX = "file.core.test"
 SOURCE = f"acct01.{SUFFIX}:/acct01/home"
@@ -79,3 +86,50 @@ def test_the_helper_is_called_for_tls():
     argv = Mounter([], 20).with_client("aznfs", ("actimeo=30",)).mount_argv(SOURCE, "/mnt")
     assert argv[:3] == ["mount", "-t", "aznfs"] and argv[-2:] == [SOURCE, "/mnt"]
     assert {"vers=4", "minorversion=1", "sec=sys", "actimeo=30"} <= set(argv[4].split(","))
+
+
+@pytest.fixture
+def tunnelled(base, share):
+    """A host on which a share shows as through the tunnel of aznfs."""
+    subprocess.run(["umount", share], check=True)
+    tunnel = mounted_source(SHARE, "aznfs")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777,nosuid,nodev", tunnel, share], check=True)
+    world = World(base, share)
+    populate(world.home)
+    return world
+
+
+def test_what_is_written_down_is_the_share_and_not_the_tunnel(tunnelled):
+    before = tunnelled.tree()
+    result = tunnelled.apply(client="aznfs")
+    assert (result["home"]["source"], result["home"]["client"]) == (SHARE, "aznfs")
+    assert tunnelled.mount().source == "127.0.0.1:/teamhomes01/home"
+    assert f"{SHARE} {tunnelled.home} aznfs ".encode() in read("/", tunnelled.fstab)
+    assert tunnelled.apply(client="aznfs")["changed"] is False
+    result = tunnelled.apply("detached")
+    assert result["home"]["client"] is None and manifest.compare(before, tunnelled.tree()) == []
+
+
+def test_the_client_of_an_attached_home_is_not_changed_under_it(tunnelled):
+    tunnelled.apply(client="aznfs")
+    before = tunnelled.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        tunnelled.apply(client="nfs")
+    assert caught.value.error_code == "in_use" and "client aznfs" in caught.value.msg
+    assert tunnelled.snapshot() == before
+
+
+def test_after_a_reboot_the_same_client_mounts(tunnelled):
+    tunnelled.apply(client="aznfs", extra_options=("actimeo=30",))
+    subprocess.run(["umount", tunnelled.home], check=True)
+    assert tunnelled.apply("detached")["action"] == "detach"
+
+
+def test_mixing_is_refused_before_anything_is_changed(world):
+    with open(world.fstab, "ab") as stream:
+        stream.write(f"\n{SHARE} /srv/other nfs defaults 0 0\n".encode())
+    before = world.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        world.apply(client="aznfs")
+    assert caught.value.error_code == "encryption_conflict" and "/srv/other" in caught.value.msg
+    assert world.snapshot() == before and not os.path.exists(world.host.run_dir)

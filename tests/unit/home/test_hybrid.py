@@ -1,0 +1,198 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Homes of which parts stay local: there, back, and at every point where a run may end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, mountinfo, users
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
+
+from .test_faults import GOALS, POINTS, killed
+from .world import UID, USER, World, populate, read, write
+
+PATHS = (".cache", ".local/share/containers", "builds")
+LAYER = ".local/share/containers/layer"
+
+
+class Hybrid(World):
+    """A host that attaches with local paths."""
+
+    def apply(self, state="attached", **options):
+        if state == "attached":
+            options.setdefault("local_paths", PATHS)
+        return super().apply(state, **options)
+
+
+@pytest.fixture
+def hybrid(base, share):
+    world = Hybrid(base, share)
+    write(world.home, ".cache/pip/wheel", "cached", 0o600)
+    write(world.home, LAYER, "layer")
+    write(world.home, ".local/share/other", "other")
+    populate(world.home)
+    return world
+
+
+def shown(world):
+    mounts = [mount for mount in mountinfo.read() if mount.path.startswith(world.home + "/")]
+    return {mount.path[len(world.home) + 1 :]: mount.root for mount in mounts}
+
+
+def give(world, *paths):
+    for path in paths:
+        os.chown(os.path.join(world.home, path), UID, UID)
+
+
+def test_local_paths_stay_and_the_rest_moves(hybrid):
+    before = manifest.build(hybrid.home, exclude=("builds", ".azlin"), digest=True)
+    inode = os.stat(os.path.join(hybrid.home, LAYER)).st_ino
+    result = hybrid.apply()
+    assert result["home"]["local_paths"] == list(PATHS)
+    assert manifest.compare(before, manifest.build(hybrid.home, exclude=("builds", ".azlin"), digest=True)) == []
+    assert set(shown(hybrid)) == set(PATHS)
+    for path in PATHS:
+        assert os.listdir(os.path.join(hybrid.share, path)) == []
+        assert os.stat(os.path.join(hybrid.home, path)).st_uid == UID
+    assert os.stat(os.path.join(hybrid.home, LAYER)).st_ino == inode
+    assert os.path.exists(os.path.join(hybrid.share, ".local/share/other"))
+    assert hybrid.apply()["changed"] is False
+
+
+def test_lines_of_fstab_come_and_go(hybrid):
+    before = read("/", hybrid.fstab)
+    hybrid.apply()
+    added = read("/", hybrid.fstab).decode("latin-1").splitlines()[-4:]
+    assert [line.split()[1] for line in added] == [hybrid.home] + [os.path.join(hybrid.home, path) for path in PATHS]
+    hybrid.apply("detached")
+    assert read("/", hybrid.fstab) == before + b"\n"
+
+
+@pytest.mark.parametrize("copy_back", ["full", "none"])
+def test_local_paths_come_back_as_they_are(hybrid, copy_back):
+    inode = os.stat(os.path.join(hybrid.home, LAYER)).st_ino
+    hybrid.apply()
+    write(hybrid.home, ".cache/new", "while attached")
+    write(hybrid.home, "builds/result", "while attached")
+    give(hybrid, ".cache/new", "builds/result")
+    before = {path: manifest.build(os.path.join(hybrid.home, path), digest=True) for path in PATHS}
+    result = hybrid.apply("detached", copy_back=copy_back)
+    assert result["home"]["local_paths"] == [] and shown(hybrid) == {}
+    for path in PATHS:
+        assert manifest.compare(before[path], manifest.build(os.path.join(hybrid.home, path), digest=True)) == []
+    assert os.stat(os.path.join(hybrid.home, LAYER)).st_ino == inode
+    assert sorted(os.listdir(hybrid.homes)) == [USER] + ([USER + ".backup"] if copy_back == "full" else [])
+
+
+def test_there_and_back_is_the_same_home(hybrid):
+    os.mkdir(os.path.join(hybrid.home, "builds"))
+    give(hybrid, "builds")
+    before = hybrid.tree()
+    for _round in range(2):
+        hybrid.apply()
+        hybrid.apply("detached")
+        assert manifest.compare(before, hybrid.tree()) == []
+
+
+@pytest.mark.parametrize("other", [(), (".cache",), (*PATHS, "more")])
+def test_other_local_paths_than_attached_are_refused(hybrid, other):
+    hybrid.apply()
+    before = hybrid.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply(local_paths=other)
+    assert caught.value.error_code == "in_use" and "detach" in caught.value.causes[0][1]
+    assert hybrid.snapshot() == before
+
+
+def test_a_local_path_that_is_not_shown_is_reported_and_repaired(hybrid):
+    hybrid.apply()
+    subprocess.run(["umount", os.path.join(hybrid.home, ".cache")], check=True)
+    request = Request(state="attached", user=users.lookup(USER), home=hybrid.home)
+    problems = info.collect(hybrid.host, request, metadata_url="http://127.0.0.1:9/")["problems"]
+    assert [problem for problem in problems if ".cache" in problem]
+    assert hybrid.apply()["action"] == "persist"
+    assert set(shown(hybrid)) == set(PATHS) and os.listdir(os.path.join(hybrid.home, ".cache")) == ["pip"]
+
+
+def test_all_is_back_after_a_boot_without_the_server(hybrid):
+    hybrid.apply()
+    before = hybrid.tree()
+    for path in PATHS:
+        subprocess.run(["umount", os.path.join(hybrid.home, path)], check=True)
+    subprocess.run(["umount", hybrid.home], check=True)
+    assert hybrid.apply()["action"] == "mount"
+    assert manifest.compare(before, hybrid.tree()) == [] and set(shown(hybrid)) == set(PATHS)
+
+
+def test_a_foreign_mount_in_the_home_is_still_refused(hybrid):
+    hybrid.apply()
+    os.mkdir(os.path.join(hybrid.home, "foreign"))
+    subprocess.run(["mount", "-t", "tmpfs", "inner", os.path.join(hybrid.home, "foreign")], check=True)
+    for state in ("attached", "detached"):
+        with pytest.raises(AzlinError) as caught:
+            hybrid.apply(state)
+        assert caught.value.error_code == "unsupported" and "foreign" in caught.value.msg
+        assert ".cache" not in caught.value.msg
+
+
+def test_who_works_in_a_local_path_is_named(hybrid):
+    hybrid.apply()
+    holder = subprocess.Popen(["sleep", "600"], cwd=os.path.join(hybrid.home, ".cache"))
+    try:
+        with pytest.raises(AzlinError) as caught:
+            hybrid.apply("detached")
+    finally:
+        holder.kill()
+        holder.wait()
+    assert caught.value.error_code == "home_busy" and f"pid {holder.pid}" in caught.value.msg
+    assert set(shown(hybrid)) == set(PATHS)
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_what_is_on_the_share_instead_of_a_directory_is_refused(hybrid, base, share, kind):
+    first = World(base, share, "first")
+    populate(first.home)
+    first.apply()
+    path = os.path.join(first.home, ".cache")
+    if kind == "link":
+        os.symlink("/etc", path)
+    else:
+        write(first.home, ".cache", "a file")
+    before = hybrid.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply()
+    assert caught.value.error_code == "unsupported" and ".cache" in caught.value.msg
+    assert hybrid.snapshot() == before
+
+
+def test_what_the_share_holds_at_a_local_path_stays_there(hybrid, base, share):
+    first = World(base, share, "first")
+    write(first.home, ".cache/of-the-first", "on the share")
+    populate(first.home)
+    first.apply()
+    hybrid.apply()
+    assert os.listdir(os.path.join(hybrid.home, ".cache")) == ["pip"]
+    hybrid.apply("detached")
+    assert os.listdir(os.path.join(hybrid.home, ".cache")) == ["pip"]
+    assert os.listdir(os.path.join(first.home, ".cache")) == ["of-the-first"]
+
+
+@pytest.mark.parametrize(("action", "when", "step"), [point for point in POINTS if point[1] == "after"])
+def test_wherever_a_run_dies_nothing_is_lost(hybrid, action, when, step):
+    if action != "attach":
+        hybrid.apply()
+    before = hybrid.snapshot()
+    killed(hybrid, action, when, step)
+    hybrid.apply("rolled_back")
+    assert hybrid.snapshot() == before
+    killed(hybrid, action, when, step)
+    hybrid.apply(**GOALS[action])
+    assert read(hybrid.home, LAYER) == b"layer" and read(hybrid.home, ".cache/pip/wheel") == b"cached"
+    assert (set(shown(hybrid)) == set(PATHS)) == (action == "attach")
+    assert os.path.lexists(hybrid.home + ".local") == (action == "attach")
