@@ -114,7 +114,7 @@ def test_a_local_path_that_is_not_shown_is_reported_and_repaired(hybrid):
     hybrid.apply()
     subprocess.run(["umount", os.path.join(hybrid.home, ".cache")], check=True)
     request = Request(state="attached", user=users.lookup(USER), home=hybrid.home)
-    problems = info.collect(hybrid.host, request, metadata_url="http://127.0.0.1:9/")["problems"]
+    problems = info.collect(hybrid.host, request)["problems"]
     assert [problem for problem in problems if ".cache" in problem]
     assert hybrid.apply()["action"] == "persist"
     assert set(shown(hybrid)) == set(PATHS) and os.listdir(os.path.join(hybrid.home, ".cache")) == ["pip"]
