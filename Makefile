@@ -3,7 +3,7 @@ PYTHON := .cache/venv/bin/python
 HOSTS ?= 3
 STAGES ?=
 ARGS ?=
-.PHONY: help deps demo test lint build sanity unit integration molecule lab-up lab-down lab-status lab-ssh bench-seed clean
+.PHONY: help deps demo test lint build sanity unit integration molecule lab-up lab-down lab-status lab-ssh bench-seed bench-attach clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1 - /p' Makefile
@@ -34,6 +34,9 @@ lab-ssh:  ## a shell on HOST=worker-1
 
 bench-seed:  ## copying a home to a share and back beside rsync, cp and fpsync, on a lab of its own (root)
 	@tools/bootstrap.sh lab && $(PYTHON) -m tests.bench.seed $(ARGS)
+
+bench-attach:  ## attaching hosts beside a playbook of the usual kind, on a lab of its own (root)
+	@tools/bootstrap.sh lab && $(PYTHON) -m tests.bench.attach $(ARGS)
 
 clean:  ## remove .cache/ and what tests have left; stop the lab first
 	@rm -rf .cache tests/output

@@ -23,10 +23,12 @@ class Report:
     def __init__(self, name: str) -> None:
         self.file = DEFAULT_STATE_DIR / RESULTS / f"{name}.json"
         self.seconds: dict[tuple[str, str], float | None] = {}
+        self.figures: dict[tuple[str, str], dict[str, float]] = {}
 
-    def add(self, case: str, tool: str, seconds: float | None) -> None:
-        """Note one measurement and say it."""
+    def add(self, case: str, tool: str, seconds: float | None, **figures: float) -> None:
+        """Note one measurement, with what else was counted, and say it."""
         self.seconds[case, tool] = seconds
+        self.figures[case, tool] = figures
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps(self.rows(), indent=1) + "\n")
         print(f"{case}: {tool}: {'not measured' if seconds is None else f'{seconds:.1f} s'}", flush=True)
@@ -39,6 +41,7 @@ class Report:
                 "tool": tool,
                 "seconds": None if seconds is None else round(seconds, 2),
                 "ratio": self.ratio(case, seconds),
+                **self.figures[case, tool],
             }
             for (case, tool), seconds in self.seconds.items()
         ]
@@ -51,11 +54,14 @@ class Report:
     def print_table(self, notes: tuple[str, ...] = ()) -> None:
         """The rows for people, and what has to be known about them."""
         width = max(len(case) for case, _tool in self.seconds)
-        print(f"\n{'case':{width}}  {'tool':28}  {'seconds':>8}  {'ratio':>6}")
+        counted = list(dict.fromkeys(name for figures in self.figures.values() for name in figures))
+        heads = "".join(f"  {name.replace('_', ' '):>18}" for name in counted)
+        print(f"\n{'case':{width}}  {'tool':28}  {'seconds':>8}  {'ratio':>6}{heads}")
         for row in self.rows():
             seconds = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
             ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
-            print(f"{row['case']:{width}}  {row['tool']:28}  {seconds:>8}  {ratio:>6}")
+            figures = "".join(f"  {row.get(name, '-'):>18}" for name in counted)
+            print(f"{row['case']:{width}}  {row['tool']:28}  {seconds:>8}  {ratio:>6}{figures}")
         for note in notes:
             print(note)
         print(f"written to {shown(self.file)}")
