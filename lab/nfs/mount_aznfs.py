@@ -28,7 +28,7 @@ STATE = pathlib.Path("/run/aznfs-stand-in")
 PORTS = range(20049, 21050)
 NFS_PORT = 2049
 BLOCK = 1 << 18
-START_SECONDS = 20
+START_SECONDS = 180
 
 
 def main() -> int:
