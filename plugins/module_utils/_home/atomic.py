@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 
 def fsync_dir(path):
@@ -34,8 +35,7 @@ def replace(path, data, mode=None, like=None, owner=None):
     :param owner: (uid, gid) of the result; by default it belongs to whoever writes.
     :param like: a file whose mode, owner and SELinux label the result takes instead.
     """
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.azlin-new")
+    temporary = _temporary(path)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         write_all(handle, data)
@@ -52,7 +52,18 @@ def replace(path, data, mode=None, like=None, owner=None):
     finally:
         os.close(handle)
     os.rename(temporary, path)
-    fsync_dir(directory)
+    fsync_dir(os.path.dirname(path))
+
+
+def tidy(path):
+    """Remove what a replacement that was cut short has left. Nobody else may be replacing the file."""
+    with suppress(FileNotFoundError):
+        os.unlink(_temporary(path))
+
+
+def _temporary(path):
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name}.azlin-new")
 
 
 def _take_attributes(handle, like):

@@ -453,12 +453,14 @@ class Copier:
             self._as_owner(directory, status, os.symlink, text, name, dir_fd=target)
             present = os.stat(name, dir_fd=target, follow_symlinks=False)
         elif (present.st_uid, present.st_gid) == (status.st_uid, status.st_gid):
-            # Not every NFS server keeps the time of a link, so it cannot tell whether one changed.
+            # Not every NFS server keeps the time of a link, so another one does not tell that something changed. A run
+            # that was cut short may not have come to setting it.
+            if present.st_mtime_ns != status.st_mtime_ns:
+                _set_link_times(target, name, status)
             return
         if (present.st_uid, present.st_gid) != (status.st_uid, status.st_gid):
             os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
-        times = (status.st_atime_ns, status.st_mtime_ns)
-        os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+        _set_link_times(target, name, status)
         self._changed(directory, name)
 
     def _regular(self, directory, name, status, present, looked):
@@ -742,6 +744,10 @@ def _path_of(handle):
 
 def _set_times(where, status):
     os.utime(where, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _set_link_times(directory, name, status):
+    os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=directory, follow_symlinks=False)
 
 
 def _status(handle, name):

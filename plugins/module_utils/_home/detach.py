@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
@@ -118,18 +119,27 @@ class Detach(Operation):
     def remove_copy(self):
         """Remove the copy; one that was the home for a while, and was worked in, is kept as a backup."""
         if not self._is_replacement(self.replacement):
+            self._remove_unnoted()
             return
         worked_in = self.journal.facts["worked_in"]
         if self._worked_in() if worked_in is None else worked_in:
             exchange.move(self.replacement, next_backup(self.home))
         else:
+            # Half of it would look like work if this is cut short.
+            self.journal.note(worked_in=False)
             trees.remove(self.replacement)
 
     def _worked_in(self):
         exchanged = self.journal.facts["exchanged_ns"]
         if exchanged is None or not self._is_replacement(self.replacement):
             return False
-        return trees.changed_since(self.replacement, exchanged, exclude=self.request.local_paths)
+        return trees.changed_since(self.replacement, exchanged, exclude=(*seed.OURS, *self.request.local_paths))
+
+    def _remove_unnoted(self):
+        """A run that was killed right after making the directory had not noted which it is, and it is empty."""
+        if self.journal.facts["replacement"] is None:
+            with suppress(OSError):
+                os.rmdir(self.replacement)
 
     def copy(self):
         """Copy while the user goes on working."""

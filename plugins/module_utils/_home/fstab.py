@@ -77,6 +77,11 @@ def read(path):
         return ""
 
 
+def tidy(path):
+    """Remove what a :func:`write` that was cut short has left."""
+    atomic.tidy(os.path.realpath(path))
+
+
 def write(path, text):
     """Replace an fstab in one rename, keeping its mode, owner and label."""
     real = os.path.realpath(path)

@@ -117,11 +117,15 @@ def retire(host, user_name):
         if record.attachment is not None or (record.transaction is not None and name != user_name):
             return
     for unit in (RECOVER_UNIT, REMOUNT_UNIT):
-        for path in (os.path.join(host.units, _WANTS, unit), os.path.join(host.units, unit)):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        _remove(os.path.join(host.units, _WANTS, unit))
+        _remove(os.path.join(host.units, unit))
+    _remove(_program(host))
+
+
+def _remove(path):
+    atomic.tidy(path)
     with suppress(FileNotFoundError):
-        os.unlink(_program(host))
+        os.unlink(path)
 
 
 def _program(host):

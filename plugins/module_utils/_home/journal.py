@@ -15,12 +15,14 @@ import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import atomic
 
 VERSION = 1
+# Bytes: some journals and an fstab.
+_RESERVE = 256 << 10
 _LOCK_POLL = 0.1
 
 
@@ -37,6 +39,7 @@ class Journal:
     def __init__(self, directory, user):
         self.path = os.path.join(directory, f"{user}.json")
         self._directory = directory
+        self._reserve = os.path.join(directory, f".{user}.reserve")
         self._user = user
         self.attachment = None
         self.transaction = None
@@ -56,6 +59,7 @@ class Journal:
 
     def begin(self, identifier, action, facts):
         """Open a transaction."""
+        self._keep_reserve()
         self.transaction = {"id": identifier, "action": action, "state": "running", "begun": [], "facts": facts}
         self.save()
 
@@ -93,6 +97,30 @@ class Journal:
             "last": self.last,
         }
         atomic.replace(self.path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n", mode=0o600)
+
+    def spend_reserve(self):
+        """Give back the room that was kept, so that undoing and finishing need none on a disk that is full."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._reserve)
+
+    def _keep_reserve(self):
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        handle = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, _RESERVE)
+        except OSError as error:
+            self.spend_reserve()
+            raise AzlinError(
+                "no_space",
+                f"There is no room for the journal of the move in {self._directory}: {error}.",
+                causes=[("the file system is full", "free some space first")],
+            ) from error
+        finally:
+            os.close(handle)
+
+    def tidy(self):
+        """Remove what a run that was killed while it saved has left; the lock is held."""
+        atomic.tidy(self.path)
 
     def _load(self):
         try:

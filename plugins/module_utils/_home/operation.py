@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
@@ -21,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     keys,
     local_paths,
     mountinfo,
+    seed,
     squash,
     users,
     watchdog,
@@ -29,7 +31,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import 
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import exclusive_fstab
 from ansible_collections.azlin.storage.plugins.module_utils._home.progress import Progress, path_of
 
-_PROBE = ".azlin-probe"
 _VERIFY_TIMEOUT = 60
 _DRAIN_SECONDS = 10
 # What a run says of a step that may last.
@@ -144,6 +145,7 @@ class Operation:
 
     def ended(self):
         """The transaction is over, or waits to be confirmed."""
+        self.progress.close()
         if self._watchdog is not None:
             self._watchdog.close()
 
@@ -227,6 +229,7 @@ class Operation:
         """Put the old text back, or only our entry when somebody else has edited fstab since."""
         before, after = self.journal.facts["fstab_before"], self.journal.facts["fstab_after"]
         with exclusive_fstab(self.host.state_dir):
+            fstab.tidy(self.host.fstab)
             present = fstab.read(self.host.fstab)
             if before is None or present == before:
                 return
@@ -262,6 +265,12 @@ class Operation:
             ) from error
 
 
+def _remove_probe():
+    # One name for all: what a run that was killed has left goes with the next; that of another host goes at once.
+    with suppress(FileNotFoundError):
+        os.unlink(seed.PROBE)
+
+
 def _use_home(home):
     os.chdir(home)
     status = os.stat(".")
@@ -270,13 +279,13 @@ def _use_home(home):
             stream.read()
     except FileNotFoundError:
         pass
-    name = f"{_PROBE}-{os.getpid()}"
-    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    _remove_probe()
+    handle = os.open(seed.PROBE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         write_all(handle, b"probe\n")
         os.fsync(handle)
     finally:
         os.close(handle)
-        os.unlink(name)
+        _remove_probe()
     os.utime(".", ns=(status.st_atime_ns, status.st_mtime_ns))
     return True

@@ -152,7 +152,9 @@ def check_attach(host, situation, request):
 def survey_home(request):
     """Return the Survey of a home that is to fill a share; fails for what may not be left behind."""
     survey = trees.survey(request.home, exclude=request.local_paths)
-    taken = [name for name in seed.OURS if os.path.lexists(os.path.join(request.home, name))]
+    # A probe can be left by a detach that was killed.
+    names = [name for name in seed.OURS if name != seed.PROBE]
+    taken = [name for name in names if os.path.lexists(os.path.join(request.home, name))]
     if taken:
         raise AzlinError(
             "unsupported",

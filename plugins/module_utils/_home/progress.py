@@ -37,6 +37,7 @@ class Progress:
 
     def __init__(self, path, clock=time.monotonic):
         self._path = path
+        self._temporary = f"{path}.new"
         self._clock = clock
         self._lock = threading.Lock()
         self._name = ""
@@ -63,17 +64,18 @@ class Progress:
 
     def close(self):
         """Remove the file: nothing is being done any more."""
-        with self._lock, suppress(OSError):
-            os.unlink(self._path)
+        with self._lock:
+            for path in (self._path, self._temporary):
+                with suppress(OSError):
+                    os.unlink(path)
 
     def _write(self):
         self._written = self._clock()
-        temporary = f"{self._path}.new"
         with suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as stream:
+            with open(self._temporary, "w", encoding="utf-8") as stream:
                 json.dump(self._document(self._written - self._began), stream)
-            os.rename(temporary, self._path)
+            os.rename(self._temporary, self._path)
 
     def _document(self, elapsed):
         files, size = self._done

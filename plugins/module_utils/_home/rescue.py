@@ -111,7 +111,8 @@ def _only_ours(handle):
 
 def _empty(handle):
     device = os.fstat(handle).st_dev
-    for name in os.listdir(handle):
+    # The note last: without it the rest would be somebody's work if this is cut short.
+    for name in sorted(os.listdir(handle), key=lambda name: name == NOTE):
         trees.remove_below(handle, name, device)
 
 

@@ -95,6 +95,8 @@ def _apply(host, request, check_mode, checkpoint):
     if request.state == "confirmed":
         return _confirm(host, request, journal, before, check_mode)
     unfinished = journal.transaction is not None
+    if not check_mode:
+        journal.tidy()
     if unfinished and not check_mode:
         with transaction.Interrupts():
             _settle(host, request, journal)

@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import folder, trees
 
 DIRECTORY = folder.DIRECTORY
+PROBE = folder.PROBE
 OURS = folder.OURS
 _LOCK = "seed.lock"
 _MARKER = "seed.json"

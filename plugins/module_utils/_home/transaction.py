@@ -113,14 +113,18 @@ def confirm(operation, journal):
 
 def recover(operation, journal, reason):
     """Finish or undo what an earlier run left, given the operation rebuilt from its journal."""
-    if journal.transaction["state"] == "finishing":
-        _finish(operation, journal)
-    else:
-        undo(operation, journal, reason)
+    try:
+        if journal.transaction["state"] == "finishing":
+            _finish(operation, journal)
+        else:
+            undo(operation, journal, reason)
+    finally:
+        operation.ended()
 
 
 def undo(operation, journal, reason):
     """Take the begun steps back, last one first."""
+    journal.spend_reserve()
     journal.set_state("undoing")
     begun = set(journal.transaction["begun"])
     for step in reversed(operation.steps):
@@ -145,6 +149,7 @@ def _undo_after(operation, journal, error):
 
 
 def _finish(operation, journal):
+    journal.spend_reserve()
     operation.finish()
     journal.close("committed")
 
