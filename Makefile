@@ -3,7 +3,8 @@ PYTHON := .cache/venv/bin/python
 HOSTS ?= 3
 STAGES ?=
 ARGS ?=
-.PHONY: help deps demo test lint build sanity unit integration molecule lab-up lab-down lab-status lab-ssh bench-seed bench-attach clean
+.PHONY: help deps demo test lint build sanity unit integration faults molecule test-faults
+.PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1 - /p' Makefile
@@ -17,8 +18,11 @@ demo:  ## create, attach, detach and delete on a lab of its own (root)
 test:  ## every test; STAGES="lint unit" runs some (molecule: root)
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $(STAGES)
 
-lint build sanity unit integration molecule:  ## one stage of the tests
+lint build sanity unit integration faults molecule:  ## one stage of the tests
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
+
+test-faults:  ## kills, power cuts and outages at every point of a move (root; an hour)
+	@tools/bootstrap.sh test && $(PYTHON) -m tests.faults
 
 lab-up:  ## start the lab with HOSTS=3 hosts (root)
 	@tools/bootstrap.sh lab && $(PYTHON) -m lab up --hosts $(HOSTS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Runs the tests in stages and closes with one line: ``N passed, N failed, N skipped``.
 
-Usage: tests/run.py [STAGE ...]      stages in their order: lint build sanity unit integration molecule
+Usage: tests/run.py [STAGE ...]      stages in their order: lint build sanity unit integration faults molecule
 
 Run it with the Python of .cache/venv (``make test`` does). Everything a stage prints is streamed and kept in
 tests/output/<stage>.log. A stage that cannot run counts as one failure and says why.
@@ -330,6 +330,26 @@ def integration(shell: Shell, tally: Tally) -> None:
     pytest(shell, tally, "integration", *side_by_side, "-m", "not lab", "tests/integration", "tests/lab")
 
 
+def faults(shell: Shell, tally: Tally) -> None:
+    """Some of what ``make test-faults`` tries, always the same; its power cuts are in the stage with the lab."""
+    if os.geteuid() != 0:
+        raise CannotRun("the fault harness mounts file systems: run as root")
+    try_faults(shell, tally, "--kind", "kill", "--kind", "full", "--most", "10")
+
+
+def try_faults(shell: Shell, tally: Tally, *arguments: str) -> None:
+    status, output = shell.run(sys.executable, "-m", "tests.faults", *arguments)
+    counted = re.search(r"^faults: (\d+) tried, (\d+) recovered, \d+ lost, \d+ locked out$", output, re.MULTILINE)
+    if counted is None:
+        raise CannotRun("the fault harness broke off")
+    tried, recovered = map(int, counted.groups())
+    tally.passed += recovered
+    for _point in range(tried - recovered):
+        tally.fail(f"a point of tests.faults {' '.join(arguments)}: see its log")
+    if status and tried == recovered:
+        tally.fail(f"tests.faults ended with status {status}")
+
+
 def molecule(shell: Shell, tally: Tally) -> None:
     """Every scenario, and the lab's own tests, on one lab; what fails does not keep the rest from running."""
     if os.geteuid() != 0:
@@ -345,6 +365,9 @@ def molecule(shell: Shell, tally: Tally) -> None:
             run_molecule(shell, tally, "test", scenario, "--destroy", "never")
     # What the scenarios stand on, tested where it runs.
     pytest(shell, tally, "lab", "-m", "lab", "tests/lab", AZLIN_LAB_DIR=str(LAB))
+    try_faults(
+        shell, tally, "--kind", "power", "--action", "attach", "--action", "detach", "--most", "2", "--lab", str(LAB)
+    )
     run_molecule(shell, tally, "destroy", "default")
 
 
@@ -381,6 +404,7 @@ STAGES: dict[str, Callable[[Shell, Tally], None]] = {
     "sanity": sanity,
     "unit": unit,
     "integration": integration,
+    "faults": faults,
     "molecule": molecule,
 }
 

@@ -87,13 +87,16 @@ class Hosts:
             self.reset(name)
 
     def start(self, name: str) -> None:
-        """Boot a host from its disk."""
+        """Boot a host from its disk and wait for a login."""
+        if not self.vm(name).running():
+            self.boot(name)
+            wait_for_login(self.paths, name, COLD_BOOT_SECONDS)
+
+    def boot(self, name: str) -> None:
+        """Boot a host that is off from its disk, whether or not anybody can log in then."""
         vm = self.vm(name)
-        if vm.running():
-            return
         self._launch(vm, ())
         vm.wait_booted(COLD_BOOT_SECONDS)
-        wait_for_login(self.paths, name, COLD_BOOT_SECONDS)
 
     def stop(self, name: str) -> None:
         """Shut a host down in order."""

@@ -37,8 +37,10 @@ LOG {{
 """
 
 
-def render(exports: typing.Iterable[Export], ids: typing.Mapping[str, int]) -> str:
-    """The configuration file. ``ids`` holds the export number of every ``account/share``.
+def render(
+    exports: typing.Iterable[Export], ids: typing.Mapping[str, int], read_only: typing.Container[str] = ()
+) -> str:
+    """The configuration file. ``ids`` holds the export number of every ``account/share``, ``read_only`` some of them.
 
     The root of the pseudo file system is open only to clients of some share: everybody else is told that access is
     denied, as by Azure. A client of one share is refused another one with "no such file or directory".
@@ -52,7 +54,11 @@ def render(exports: typing.Iterable[Export], ids: typing.Mapping[str, int]) -> s
             f"{EXPORTS}/{export.account}/{export.share}",
             f"/{export.account}/{export.share}",
             "VFS",
-            clients("RW", SQUASH[export.squash], admitted(export)),
+            clients(
+                "RO" if f"{export.account}/{export.share}" in read_only else "RW",
+                SQUASH[export.squash],
+                admitted(export),
+            ),
         )
         for export in served
     ]

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import threading
+import typing
 
 from lab.dataplane import DataPlaneState
 from lab.errors import LabError
@@ -36,7 +37,7 @@ class GaneshaDataPlane:
             present = namespace.addresses(self.paths)
             for address in wanted - present:
                 namespace.add_address(self.paths, address)
-            self._reload(config.render(state.exports, self._export_ids(state)))
+            self._reload(config.render(state.exports, self._export_ids(state), read_only(self.paths)))
             tunnel.publish(self.paths, state)
             dns.publish(self.paths, state.names)
             for address in present - wanted:
@@ -68,6 +69,17 @@ class GaneshaDataPlane:
         seen = log.stat().st_size
         container.signal_server(self.paths, "HUP")
         wait_for(lambda: reloaded(log, seen), RELOAD_SECONDS, "the NFS server's change of exports")
+
+
+def read_only(paths: LabPaths) -> list[str]:
+    """The shares, as ``account/share``, that the server serves for reading only: a fault, unknown to Azure."""
+    file = paths.shares / "read-only.json"
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def set_read_only(paths: LabPaths, shares: typing.Sequence[str]) -> None:
+    """Name those shares; in force with the next change of any share through the Resource Manager."""
+    (paths.shares / "read-only.json").write_text(json.dumps(list(shares)))
 
 
 def write_config(paths: LabPaths, text: str) -> str:

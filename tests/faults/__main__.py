@@ -6,29 +6,80 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterable, Iterator
 
-from tests.faults import native
+from lab.hosts.machines import Hosts
+from lab.paths import REPOSITORY, LabPaths
+from tests.faults import guests, native, outages, surroundings
 from tests.faults.report import Point, closing_line, good, table
+
+KINDS = ("kill", "full", "power", "outage")
 
 
 def main() -> int:
     """Try, print what is wrong as it is found, close with the table and the line that counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, help="this many points of each action, evenly spread (default: all)")
-    parser.add_argument("--action", action="append", help="only this action")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only this kind (default: all)")
+    parser.add_argument("--action", action="append", help="only this action (default: all)")
+    parser.add_argument("--most", type=int, help="at most this many points of each action, evenly spread")
+    parser.add_argument(
+        "--lab", type=LabPaths.of, help="a lab that runs, with at least two hosts (default: one of its own)"
+    )
     options = parser.parse_args()
     points: list[Point] = []
     began = time.monotonic()
-    for point in native.run(options.action or list(native.scenarios()), options.most):
+    for point in tried(options):
         points.append(point)
+        if len(points) % 100 == 0:
+            print(f"{len(points)} points after {time.monotonic() - began:.0f} s", flush=True)
         for line in point.lines():
             print(line, flush=True)
-    print("\n".join(table(points)))
-    print(f"{time.monotonic() - began:.0f} s")
-    print(closing_line(points), flush=True)
+    print("\n".join(["", *table(points), "", f"{time.monotonic() - began:.0f} s", closing_line(points)]), flush=True)
     return 0 if good(points) else 1
+
+
+def tried(options: argparse.Namespace) -> Iterator[Point]:
+    """The points of everything that was asked for."""
+    kinds = options.kind or KINDS
+    with native.Workers() as workers:
+        if "kill" in kinds:
+            yield from native.run(workers, chosen(native.scenarios(), options.action), options.most)
+        if "full" in kinds:
+            yield from surroundings.run(workers, surroundings.points(options.action, options.most))
+    if {"power", "outage"} & set(kinds):
+        with lab(options.lab) as paths:
+            hosts = Hosts(paths).names()[:2]
+            if "power" in kinds:
+                yield from guests.run(paths, hosts, guests.points(options.action, options.most))
+            if "outage" in kinds:
+                yield from outages.run(paths, hosts, outages.points(options.action, options.most))
+
+
+def chosen(known: Iterable[str], wanted: list[str] | None) -> list[str]:
+    """The known actions that are wanted."""
+    return [name for name in known if not wanted or name in wanted]
+
+
+@contextlib.contextmanager
+def lab(paths: LabPaths | None) -> Iterator[LabPaths]:
+    """The lab that was named, or one for this run alone."""
+    if paths is not None:
+        yield paths
+        return
+    with tempfile.TemporaryDirectory(prefix="azlin-faults-lab-", dir="/var/tmp") as folder:
+        state = os.path.join(folder, "lab")
+        command = [sys.executable, "-m", "lab", "--state-dir", state]
+        try:
+            subprocess.run([*command, "up", "--hosts", "2"], check=True, cwd=REPOSITORY, stdin=subprocess.DEVNULL)
+            yield LabPaths.of(state)
+        finally:
+            subprocess.run([*command, "down"], check=True, cwd=REPOSITORY, stdin=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

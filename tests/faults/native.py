@@ -11,7 +11,6 @@ states, and every point is run again and must be where an undisturbed run ends.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import multiprocessing
 import os
@@ -29,18 +28,20 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     keys,
     manifest,
     mountinfo,
-    rescue,
     seed,
     users,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 from tests.faults import tracer
 from tests.faults.report import Point
+from tests.faults.states import State, comparable, differences, digests, lost, neither
 from tests.faults.steps import step_names
 from tests.unit.home.world import KEY, OTHER_KEY, UID, USER, World, mount_share, populate, private_mounts, write
 
 WORKERS = 2
 KIND = "kill"
+# Bytes that a world and its share may each take.
+SIZE = 512 << 20
 _HOLE = 2 << 20
 _WORKED_NS = 1700000000123456700
 
@@ -49,28 +50,19 @@ _WORKED_NS = 1700000000123456700
 class Scenario:
     """An action and the world it starts from.
 
-    ``goal`` is what is wanted of ``World.apply``. With ``undo_of`` what is killed is not the way to the goal but the
-    undo of that operation, which was killed itself when it had done all its steps.
+    ``goal`` is what is wanted of ``World.apply``. With ``undo`` what is killed is not the way to the goal but the undo
+    of the operation, which was killed itself when it had done all its steps.
     """
 
     name: str
+    action: str
     goal: dict
     arrange: Callable[[World], None] = lambda world: None
-    undo_of: str | None = None
+    undo: bool = False
 
     def act(self, world: World) -> None:
         """What is to be killed."""
-        world.apply(**({"state": "rolled_back"} if self.undo_of else self.goal))
-
-
-@dataclass(frozen=True)
-class State:
-    """A legal state of a world."""
-
-    tree: dict
-    mounted: bool
-    fstab: str
-    names: tuple
+        world.apply(**({"state": "rolled_back"} if self.undo else self.goal))
 
 
 @dataclass(frozen=True)
@@ -89,15 +81,15 @@ def scenarios() -> dict[str, Scenario]:
     detached = {"state": "detached"}
     back = {"state": "detached", "copy_back": "none"}
     listed = (
-        Scenario("attach", attached),
-        Scenario("attach to a filled share", attached, _fill_share),
-        Scenario("detach", detached, _attached),
-        Scenario("detach_to_backup", back, _attached),
-        Scenario("mount", attached, _unmounted),
-        Scenario("persist", attached, _without_line),
-        Scenario("undo of attach", attached, undo_of="attach"),
-        Scenario("undo of detach", detached, _attached, undo_of="detach"),
-        Scenario("undo of detach_to_backup", back, _attached, undo_of="detach_to_backup"),
+        Scenario("attach", "attach", attached),
+        Scenario("attach to a filled share", "attach", attached, _fill_share),
+        Scenario("detach", "detach", detached, _attached),
+        Scenario("detach_to_backup", "detach_to_backup", back, _attached),
+        Scenario("mount", "mount", attached, _unmounted),
+        Scenario("persist", "persist", attached, _without_line),
+        Scenario("undo of attach", "attach", attached, undo=True),
+        Scenario("undo of detach", "detach", detached, _attached, undo=True),
+        Scenario("undo of detach_to_backup", "detach_to_backup", back, _attached, undo=True),
     )
     return {scenario.name: scenario for scenario in listed}
 
@@ -130,7 +122,7 @@ def _without_line(world):
 
 def _killed(world, scenario):
     """A run that was killed when it had done all its steps, so that all of them are to be undone."""
-    last = ("after", step_names(scenario.undo_of)[-1])
+    last = ("after", step_names(scenario.action)[-1])
     child = os.fork()
     if child == 0:
         try:
@@ -138,7 +130,7 @@ def _killed(world, scenario):
         finally:
             os._exit(1)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
-        raise AssertionError(f"{scenario.undo_of} was not killed {last}")
+        raise AssertionError(f"{scenario.action} was not killed {last}")
 
 
 def _work(home, name):
@@ -154,7 +146,7 @@ def _work(home, name):
 @contextlib.contextmanager
 def new_world(base: str, scenario: Scenario) -> Iterator[World]:
     """A world in which the scenario begins; afterwards nothing of it is left. ``base`` is the same for every world."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", base], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=0755,size={SIZE}", "tmpfs", base], check=True)
     try:
         share = os.path.join(base, "share")
         os.mkdir(share)
@@ -162,7 +154,7 @@ def new_world(base: str, scenario: Scenario) -> Iterator[World]:
         world = World(base, share)
         populate(world.home, hole=_HOLE)
         scenario.arrange(world)
-        if scenario.undo_of:
+        if scenario.undo:
             _killed(world, scenario)
         yield world
     finally:
@@ -181,44 +173,21 @@ def reference(base: str, scenario: Scenario) -> Reference:
 
 
 def state_of(world: World) -> State:
-    """What is compared."""
+    """What there is now."""
+    trees = [manifest.build(top, digest=True) for top in (world.homes, world.share)]
     return State(
         tree=tree_of(world.home),
         mounted=world.mount() is not None,
         fstab=fstab.read(world.fstab),
-        names=tuple(sorted(os.listdir(world.homes) + os.listdir(os.path.dirname(world.fstab)))),
+        names=tuple(sorted(os.listdir(world.homes))),
+        content=frozenset(digest for tree in trees for digest in digests(tree)),
+        left=tuple(leftovers(world)),
     )
 
 
 def tree_of(path: str) -> dict:
-    """The manifest of a home. Where keys are added the time is that of the run, which is not compared."""
-    tree = manifest.build(path, exclude=seed.OURS, digest=True)
-    for name in (keys.DIRECTORY, f"{keys.DIRECTORY}/{keys.FILE}"):
-        if name in tree:
-            tree[name] = dataclasses.replace(tree[name], mtime_ns=0)
-    return tree
-
-
-def differences(wanted: State, found: State) -> list[str]:
-    """What distinguishes two states, in words."""
-    texts = manifest.compare(wanted.tree, found.tree)
-    for name in ("mounted", "fstab", "names"):
-        if getattr(wanted, name) != getattr(found, name):
-            texts.append(f"{name} is {getattr(found, name)!r}, not {getattr(wanted, name)!r}")
-    return texts
-
-
-def contents(world: World) -> set[str]:
-    """The digests of all files in homes, backups and the share, but for keys and notes, which are merged and made."""
-    found = set()
-    for top in (world.homes, world.share):
-        tree = manifest.build(top, digest=True)
-        found |= {item.sha256 for path, item in tree.items() if item.size and not _made(path)}
-    return found
-
-
-def _made(path):
-    return any(part in (keys.DIRECTORY, rescue.NOTE, seed.DIRECTORY) for part in path.split("/"))
+    """The manifest of a home."""
+    return comparable(manifest.build(path, exclude=seed.OURS, digest=True))
 
 
 def login_problems(world: World) -> list[str]:
@@ -239,18 +208,12 @@ def login_problems(world: World) -> list[str]:
 
 def leftovers(world: World) -> list[str]:
     """What a transaction makes for itself and has to take away."""
-    found = [f"{folder}/{name}" for folder in (world.host.run_dir,) for name in _names(folder)]
-    found += [f"{world.homes}/{name}" for name in os.listdir(world.homes) if name.startswith(".")]
-    for folder in (os.path.dirname(world.fstab), world.host.state_dir):
-        found += [f"{folder}/{name}" for name in _names(folder) if name.endswith("azlin-new")]
-    expected = (world.share, world.home)
-    found += [
-        f"mount {mount.path}"
-        for mount in mountinfo.below(mountinfo.read(), os.path.dirname(world.base))
-        if mount.path not in expected and not mount.path.startswith(world.home)
-    ]
+    found = _names(world.host.run_dir)
+    for folder in (os.path.dirname(world.fstab), world.host.state_dir, world.homes):
+        found += [name for name in _names(folder) if "azlin-" in name]
+    found += [mount.path for mount in mountinfo.below(mountinfo.read(), world.base) if mount.path != world.home]
     if Journal(world.host.state_dir, USER).transaction is not None:
-        found.append("the journal is not closed")
+        found.append("an open journal")
     return found
 
 
@@ -258,66 +221,88 @@ def _names(folder):
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
-def try_point(base: str, scenario: Scenario, ideal: Reference, number: int, undo: bool) -> Point | None:
+def try_point(base: str, name: str, ideal: Reference, number: int, undo: bool) -> Point | None:
     """Kill the action at its n-th call and look; None if this time the action made fewer calls."""
+    scenario = scenarios()[name]
     with new_world(base, scenario) as world:
-        before = ideal.acted if scenario.undo_of else state_of(world)
-        content = contents(world)
+        start = state_of(world)
         calls = tracer.run(functools.partial(scenario.act, world), stop_at=number)
         if len(calls) <= number:
             return None
         point = Point(KIND, scenario.name, f"{number} {calls[number]}")
         try:
-            _look(world, point, content)
+            look(world, point, start)
             if undo:
                 world.apply("rolled_back")
-                point.problems += _neither(before, ideal.after, state_of(world))
-                _look(world, point, content)
-            _reach_goal(world, point, scenario, ideal)
-            _look(world, point, content)
+                found = look(world, point, start)
+                legal = (ideal.acted if scenario.undo else start, ideal.after)
+                point.problems += [f"after the undo: {text}" for text in neither(*legal, found)]
+            reach_goal(world, point, scenario, ideal, start)
         except Exception as error:  # whatever it is, the other points are still to be tried
             point.problems.append(f"{type(error).__name__}: {getattr(error, 'msg', error)}")
         return point
 
 
-def _look(world, point, content):
-    point.locked_out += login_problems(world)
-    missing = content - contents(world)
-    if missing:
-        point.lost.append(f"the content of {len(missing)} files is nowhere")
-
-
-def _neither(before, after, found):
-    wrong = [differences(state, found) for state in (before, after)]
-    return [] if [] in wrong else [f"after the undo: {text}" for text in min(wrong, key=len)]
-
-
-def _reach_goal(world, point, scenario, ideal):
+def reach_goal(world: World, point: Point, scenario: Scenario, ideal: Reference, start: State) -> None:
+    """Run again, undisturbed, and compare with the undisturbed run."""
     world.apply(**scenario.goal)
-    point.problems += [f"at the goal: {text}" for text in differences(ideal.after, state_of(world))]
+    found = look(world, point, start)
+    point.problems += [f"at the goal: {text}" for text in differences(ideal.after, found)]
     if ideal.after.mounted:
-        point.problems += [f"on the share: {text}" for text in manifest.compare(ideal.share, tree_of(world.share))]
-    point.problems += [f"left behind: {name}" for name in leftovers(world)]
+        compared = manifest.compare(ideal.share, tree_of(world.share))
+        point.problems += [f"on the share: {text}" for text in compared]
     if world.apply(**scenario.goal)["changed"]:
         point.problems.append("the same once more changed something")
 
 
-def run(names: Iterable[str], most: int | None) -> Iterator[Point]:
-    """Try the points of some scenarios, ``most`` of each, evenly spread; all of them if None."""
-    with tempfile.TemporaryDirectory(prefix="azlin-faults-", dir="/var/tmp") as base:
-        os.chmod(base, 0o755)
+def look(world: World, point: Point, start: State) -> State:
+    """Note who is locked out and what is lost right now, and return the state."""
+    found = state_of(world)
+    point.locked_out += login_problems(world)
+    point.lost += lost(start, found)
+    return found
+
+
+class Workers:
+    """Processes with mounts of their own that try points, as many at once as there are of them."""
+
+    def __init__(self) -> None:
+        self._held = contextlib.ExitStack()
+        self._base = self._held.enter_context(tempfile.TemporaryDirectory(prefix="azlin-faults-", dir="/var/tmp"))
+        os.chmod(self._base, 0o755)
         fork = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(WORKERS, mp_context=fork, initializer=_begin_worker) as pool:
-            ideals = {name: pool.submit(_reference_of, base, name) for name in names}
-            waiting = [
-                pool.submit(_try, base, name, ideal.result(), number, bool(place % 2))
-                for name, ideal in ideals.items()
-                for place, number in enumerate(spread(len(ideal.result().calls), most))
-            ]
-            for future in waiting:
-                point = future.result()
-                if point is not None:
-                    yield point
+        self._pool = ProcessPoolExecutor(WORKERS, mp_context=fork, initializer=_begin_worker)
+        self._held.enter_context(self._pool)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._held.__exit__(*details)
+
+    def references(self, names: Iterable[str]) -> dict[str, Reference]:
+        """The undisturbed runs of scenarios."""
+        begun = {name: self._pool.submit(_reference_of, self._base, name) for name in names}
+        return {name: running.result() for name, running in begun.items()}
+
+    def each(self, function: Callable[..., Point | None], jobs: Iterable[tuple]) -> Iterator[Point]:
+        """Call a function with the base directory and the values of each job, and return the points it makes."""
+        for running in [self._pool.submit(function, self._base, *job) for job in jobs]:
+            point = running.result()
+            if point is not None:
+                yield point
+
+
+def run(workers: Workers, names: Iterable[str], most: int | None) -> Iterator[Point]:
+    """Try the points of some scenarios, ``most`` of each, evenly spread; all of them if None."""
+    ideals = workers.references(names)
+    jobs = [
+        (name, ideal, number, bool(place % 2))
+        for name, ideal in ideals.items()
+        for place, number in enumerate(spread(len(ideal.calls), most))
+    ]
+    yield from workers.each(try_point, jobs)
 
 
 def spread(total: int, most: int | None) -> list[int]:
@@ -327,6 +312,11 @@ def spread(total: int, most: int | None) -> list[int]:
     return [place * total // most for place in range(most)]
 
 
+def some(listed: list, most: int | None) -> list:
+    """At most so many of them, evenly spread."""
+    return [listed[place] for place in spread(len(listed), most)]
+
+
 def _begin_worker():
     # The mounts of a worker end with it.
     contextlib.ExitStack().enter_context(private_mounts())
@@ -334,7 +324,3 @@ def _begin_worker():
 
 def _reference_of(base, name):
     return reference(base, scenarios()[name])
-
-
-def _try(base, name, ideal, number, undo):
-    return try_point(base, scenarios()[name], ideal, number, undo)

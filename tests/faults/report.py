@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _HEAD = ("kind", "action", "tried", "recovered", "lost", "locked out")
+_MOST_LINES = 8
 
 
 @dataclass
@@ -32,9 +33,11 @@ class Point:
         return not (self.lost or self.locked_out or self.problems)
 
     def lines(self) -> list[str]:
-        """What was wrong, a line each."""
+        """What was wrong, a line each; of many only the first."""
         named = (("lost", self.lost), ("locked out", self.locked_out), ("not recovered", self.problems))
-        return [f"{self.kind} {self.action} {self.place}: {word}: {text}" for word, texts in named for text in texts]
+        told = [f"{self.kind} {self.action} {self.place}: {word}: {text}" for word, texts in named for text in texts]
+        more = [f"... and {len(told) - _MOST_LINES} more"] if len(told) > _MOST_LINES else []
+        return told[:_MOST_LINES] + more
 
 
 def table(points: Iterable[Point]) -> list[str]:

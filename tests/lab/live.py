@@ -22,11 +22,11 @@ NETWORK_API = "2024-05-01"
 class LiveLab:
     """Commands on hosts, lab operations and requests to the Resource Manager."""
 
-    def __init__(self, paths: LabPaths) -> None:
+    def __init__(self, paths: LabPaths, account: str = ACCOUNT) -> None:
         self.paths = paths
         self.azure = LabClient.from_state_dir(paths.state)
         self.group = f"/subscriptions/{self.azure.subscription_id}/resourceGroups/azlin-lab"
-        self.account = f"{self.group}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+        self.account = f"{self.group}/providers/Microsoft.Storage/storageAccounts/{account}"
         self.subnet = f"{self.group}/providers/Microsoft.Network/virtualNetworks/lab-vnet/subnets/hosts"
 
     def lab(self, *arguments: str) -> subprocess.CompletedProcess:

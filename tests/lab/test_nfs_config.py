@@ -26,6 +26,13 @@ def test_a_share_is_open_to_its_clients_only():
     assert "Clients = 10.0.0.0/8, 192.168.0.0/16; Access_Type = RW; Squash = Root_Squash;" in block
 
 
+def test_a_share_can_be_made_read_only_as_a_fault():
+    exports = [Export("acct", name, "NoRootSquash", ("10.0.0.0/8",), 100) for name in ("home", "other")]
+    blocks = export_blocks(render(exports, {"acct/home": 1, "acct/other": 2}, ["acct/home"]))
+    assert "Access_Type = RO;" in blocks["/acct/home"]
+    assert "Access_Type = RW;" in blocks["/acct/other"]
+
+
 def test_without_clients_nobody_is_admitted_anywhere():
     blocks = export_blocks(render([Export("acct", "home", "AllSquash", (), 100)], {"acct/home": 1}))
     assert set(blocks) == {"/", "/acct/home"}

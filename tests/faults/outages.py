@@ -1,0 +1,142 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real guests whose server or rights on the share go away before a step, and come back later.
+
+While the server is away, a home that is local must be usable by a fresh login, and in a legal state; one that is on
+the share waits for it. When all is well again the same run reaches the goal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lab import services
+from lab.errors import LabError
+from lab.hosts.machines import Hosts
+from lab.nfs import container
+from lab.paths import LabPaths
+from tests.faults import guests
+from tests.faults.guest import ACCOUNT, Guest, Hangs, Storage
+from tests.faults.native import some
+from tests.faults.report import Point
+from tests.faults.states import neither
+from tests.faults.steps import step_names
+
+# Longer than the time limit of a mount.
+CUT_SECONDS = 45
+# A run that the server leaves waiting ends itself before, and its guard brings the home back.
+END_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong around a guest.
+
+    ``cut``: the guest cannot be reached meanwhile, so that it has to notice by itself. ``alone``: others would notice.
+    """
+
+    kind: str
+    begin: Callable[[guests.Case], None]
+    end: Callable[[guests.Case], None]
+    cut: bool = False
+    alone: bool = False
+
+
+def faults(paths: LabPaths) -> dict[str, Fault]:
+    """All of them."""
+    hosts = Hosts(paths)
+    listed = (
+        Fault(
+            "network", lambda case: hosts.cut(case.guest.name), lambda case: hosts.restore(case.guest.name), cut=True
+        ),
+        Fault("server", lambda _case: container.stop(paths), lambda _case: services.start_nfs(paths), alone=True),
+        Fault("root squash", lambda case: case.squash("RootSquash"), lambda case: case.squash("NoRootSquash")),
+        Fault("all squash", lambda case: case.squash("AllSquash"), lambda case: case.squash("NoRootSquash")),
+        Fault("read only", lambda case: case.read_only(True), lambda case: case.read_only(False)),
+    )
+    return {fault.kind: fault for fault in listed}
+
+
+KINDS = ("network", "server", "root squash", "all squash", "read only")
+
+
+def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, str]]:
+    """Kind, action and step of the points, at most so many of each kind and action."""
+    return [
+        (kind, action, step)
+        for kind in KINDS
+        for action in guests.GOALS
+        if not actions or action in actions
+        for step in some(step_names(action), most)
+    ]
+
+
+def try_point(guest: Guest, storage: Storage, fault: Fault, action: str, step: str, ideal: guests.Reference) -> Point:
+    """Let it go wrong before a step, see how the run copes, and make all well again."""
+    point = Point(fault.kind, action, step)
+    case = guests.Case(guest, storage, action)
+    try:
+        start = case.state()
+        away = f"{ACCOUNT}.file.core.lab.test" if fault.cut else None
+        running = guest.start("apply", stop=("before", step), until_away=away, **case.request(case.goal))
+        try:
+            told = running.answer()
+            if "stopped" not in told:
+                raise AssertionError(f"it did not come there: {told}")
+            fault.begin(case)
+            try:
+                _cope(case, point, fault, running, start, ideal)
+            finally:
+                fault.end(case)
+        finally:
+            running.end()
+        _settle(case)
+        guests.reach_goal(case, point, start, ideal)
+    except (AssertionError, Hangs, LabError) as error:
+        point.problems.append(str(error))
+    finally:
+        case.close()
+    return point
+
+
+def _cope(case, point, fault, running, start, ideal):
+    if fault.cut:
+        # Nothing can be seen from here until the guest is back.
+        time.sleep(CUT_SECONDS)
+        return
+    running.go_on()
+    try:
+        told = running.answer(END_SECONDS)
+    except Hangs:
+        told = {"error_code": "hangs"}
+    if told.get("error_code") == "rollback_failed":
+        point.problems.append(told["msg"])
+    if case.guest.run("mounted")["mounted"] is None:
+        # Not on the share: whatever is wrong with that, the user can work.
+        guests.judge(case, point, start, fault.kind, lambda found: neither(start, ideal.after, found))
+
+
+def _settle(case):
+    """Let a run that was waiting, and its guard, come to their end: whoever asks for the same waits for them."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        told = case.guest.run("apply", **case.request(case.goal))
+        if told.get("error_code") != "journal_conflict" or time.monotonic() > deadline:
+            return
+
+
+def run(paths: LabPaths, hosts: list[str], chosen: list[tuple[str, str, str]]) -> Iterator[Point]:
+    """Try these points; what all guests would notice on one guest, everything else on all of them."""
+    known = faults(paths)
+    for alone in (False, True):
+        points = [point for point in chosen if known[point[0]].alone == alone]
+        if not points:
+            continue
+        with guests.Guests(paths, hosts[:1] if alone else hosts) as pool:
+            ideals = pool.references(dict.fromkeys(action for _kind, action, _step in points))
+            yield from pool.each(
+                try_point, [(known[kind], action, step, ideals[action]) for kind, action, step in points]
+            )
