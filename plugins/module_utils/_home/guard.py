@@ -46,6 +46,8 @@ ConditionPathExists={program}
 
 [Service]
 Type=oneshot
+# Nearly always there is nothing to settle, and a boot need not wait for Python to find that out.
+ExecCondition=/usr/bin/grep -rqF --include=*.json "\\"transaction\\": {{" {state_dir}
 ExecStart={python} -I {program} boot
 TimeoutStartSec=300
 

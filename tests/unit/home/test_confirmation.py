@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -222,6 +223,17 @@ def test_the_program_of_the_guard_runs_without_this_collection(world):
     # With nothing but the standard library on its path; there is no journal, so there is nothing to settle.
     argv = [sys.executable, "-I", program, "guard", USER, "none"]
     subprocess.check_call(argv, cwd="/", env={"PATH": os.environ["PATH"]})
+
+
+def test_boot_looks_at_journals_without_the_program_and_sees_what_it_would(world, login):
+    world.apply(confirm_timeout=60)
+    with open(os.path.join(world.host.units, guard.RECOVER_UNIT), encoding="utf-8") as stream:
+        lines = dict(line.rstrip("\n").split("=", 1) for line in stream if "=" in line)
+    condition = shlex.split(lines["ExecCondition"])
+    assert subprocess.call(condition) == 0
+    login("8")
+    world.apply(confirm_timeout=60)
+    assert subprocess.call(condition) == 1
 
 
 def test_program_and_units_go_with_the_last_home(world):
