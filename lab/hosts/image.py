@@ -20,6 +20,8 @@ PACKAGES = (
     "linux-image-cloud-amd64",
     "initramfs-tools",
     "nfs-common",
+    # mount.nfs looks proto=tcp up in /etc/protocols, which every real host has.
+    "netbase",
     "rsync",
     "sudo",
     "acl",
