@@ -27,6 +27,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
+from ansible_collections.azlin.storage.plugins.module_utils._home.progress import Progress, path_of
 
 _OPERATIONS = {
     operation.action: operation
@@ -96,7 +97,9 @@ def _apply(host, request, check_mode, checkpoint):
         return _confirm(host, request, journal, before, check_mode)
     unfinished = journal.transaction is not None
     if not check_mode:
+        # What a run that was killed at its very end left.
         journal.tidy()
+        Progress(path_of(request.user.name, host.run_dir)).close()
     if unfinished and not check_mode:
         with transaction.Interrupts():
             _settle(host, request, journal)
@@ -108,10 +111,7 @@ def _apply(host, request, check_mode, checkpoint):
         with transaction.Interrupts() as interrupts:
             wanted = _completed(request, journal, host)
             chosen = operation(_with_mounter(host, wanted), wanted, journal, _identifier(request), interrupts)
-            try:
-                transaction.run(chosen, journal, interrupts, checkpoint)
-            finally:
-                chosen.progress.close()
+            transaction.run(chosen, journal, interrupts, checkpoint)
         return _result(host, request, journal, before, chosen, unfinished)
     if check_mode:
         return _prediction(host, request, journal, before, operation, unfinished)

@@ -16,7 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import attach,
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import KEY, RESCUE, SOURCE, UID, read
+from .world import KEY, RESCUE, SOURCE, UID, USER, read
 
 
 def points(*operations):
@@ -150,6 +150,15 @@ def test_a_kill_between_commit_and_tidying_up_is_finished(world):
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert world.apply("detached")["recovered"]
     assert_reached(world, "detach", tree)
+
+
+def test_what_a_run_killed_at_its_very_end_left_is_taken_away(world):
+    os.makedirs(world.host.run_dir)
+    for name in (f"progress.{USER}.json", f"progress.{USER}.json.new"):
+        with open(os.path.join(world.host.run_dir, name), "w", encoding="utf-8"):
+            pass
+    assert world.apply("rolled_back")["changed"] is False
+    assert os.listdir(world.host.run_dir) == []
 
 
 def test_a_request_to_stop_rolls_back(world):
