@@ -3,7 +3,7 @@ PYTHON := .cache/venv/bin/python
 HOSTS ?= 3
 STAGES ?=
 ARGS ?=
-.PHONY: help deps demo test lint build sanity unit integration faults molecule test-faults
+.PHONY: help deps demo test lint build sanity unit integration faults molecule long test-faults
 .PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach clean
 
 help:  ## this list
@@ -15,10 +15,13 @@ deps:  ## install what the demo and the tests run with into .cache/
 demo:  ## create, attach, detach and delete on a lab of its own (root)
 	@tools/bootstrap.sh lab && $(PYTHON) -m lab.demo
 
-test:  ## every test; STAGES="lint unit" runs some (molecule: root)
+test:  ## the tests (root); STAGES="lint unit" runs some, and `make long` those that take very long
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $(STAGES)
 
 lint build sanity unit integration faults molecule:  ## one stage of the tests
+	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
+
+long:  ## scenarios of minutes: twelve hosts, outages, squash, TLS, power cuts (root)
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
 
 test-faults:  ## kills, power cuts and outages at every point of a move (root; an hour)

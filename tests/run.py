@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Runs the tests in stages and closes with one line: ``N passed, N failed, N skipped``.
 
-Usage: tests/run.py [STAGE ...]      stages in their order: lint build sanity unit integration faults molecule
+Usage: tests/run.py [STAGE ...]      stages in their order: lint build sanity unit integration faults molecule;
+                             without names all of them, and the stage "long" by its name only
 
 Run it with the Python of .cache/venv (``make test`` does). Everything a stage prints is streamed and kept in
 tests/output/<stage>.log. A stage that cannot run counts as one failure and says why.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import contextlib
 import fcntl
 import json
 import os
@@ -22,7 +24,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -35,7 +37,8 @@ BIN = Path(sys.executable).parent
 COLLECTION = Path("ansible_collections", "azlin", "storage")
 # What Ansible guarantees to a collection: everything else may be gone.
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
-STAGE_SECONDS = {"molecule": 50 * 60}
+STAGE_SECONDS = {"molecule": 50 * 60, "long": 90 * 60}
+LONG_SCENARIOS = {"aznfs", "fleet", "hybrid", "outage", "squash"}
 DEFAULT_STAGE_SECONDS = 20 * 60
 ROOT_HOME = "user=root state=attached source=nobody.example:/nobody/home"
 # Where packages come from is nobody's business in a log that is passed on.
@@ -331,7 +334,7 @@ def integration(shell: Shell, tally: Tally) -> None:
 
 
 def faults(shell: Shell, tally: Tally) -> None:
-    """Some of what ``make test-faults`` tries, always the same; its power cuts are in the stage with the lab."""
+    """Some of what ``make test-faults`` tries, always the same; its power cuts are in the stage "long"."""
     if os.geteuid() != 0:
         raise CannotRun("the fault harness mounts file systems: run as root")
     try_faults(shell, tally, "--kind", "kill", "--kind", "full", "--most", "10")
@@ -351,23 +354,35 @@ def try_faults(shell: Shell, tally: Tally, *arguments: str) -> None:
 
 
 def molecule(shell: Shell, tally: Tally) -> None:
-    """Every scenario, and the lab's own tests, on one lab; what fails does not keep the rest from running."""
+    """The scenarios, and the lab's own tests, on one lab; what fails does not keep the rest from running."""
+    with lab_up(shell, tally) as scenarios:
+        for scenario in sorted(scenarios - LONG_SCENARIOS):
+            run_molecule(shell, tally, "test", scenario, "--destroy", "never")
+        # What the scenarios stand on, tested where it runs.
+        pytest(shell, tally, "lab", "-m", "lab and not long", "tests/lab", AZLIN_LAB_DIR=str(LAB))
+
+
+def long(shell: Shell, tally: Tally) -> None:
+    """What takes so long that it is not part of every run: many hosts, outages, cuts of power."""
+    with lab_up(shell, tally) as scenarios:
+        for scenario in sorted(scenarios & LONG_SCENARIOS):
+            run_molecule(shell, tally, "test", scenario, "--destroy", "never")
+        pytest(shell, tally, "long", "-m", "long", "tests/lab", AZLIN_LAB_DIR=str(LAB))
+        some = ("--action", "attach", "--action", "detach", "--most", "2")
+        try_faults(shell, tally, "--kind", "power", *some, "--lab", str(LAB))
+
+
+@contextlib.contextmanager
+def lab_up(shell: Shell, tally: Tally) -> Iterator[set[str]]:
     if os.geteuid() != 0:
         raise CannotRun("the lab makes network namespaces and runs machines: run as root")
-    scenarios = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+    scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     if "default" not in scenarios:
         raise CannotRun("there is no scenario molecule/default")
     run_molecule(shell, tally, "create", "default")
     if tally.failed:
         raise CannotRun("the lab did not come up")
-    for scenario in scenarios:
-        if scenario != "default":
-            run_molecule(shell, tally, "test", scenario, "--destroy", "never")
-    # What the scenarios stand on, tested where it runs.
-    pytest(shell, tally, "lab", "-m", "lab", "tests/lab", AZLIN_LAB_DIR=str(LAB))
-    try_faults(
-        shell, tally, "--kind", "power", "--action", "attach", "--action", "detach", "--most", "2", "--lab", str(LAB)
-    )
+    yield scenarios - {"default"}
     run_molecule(shell, tally, "destroy", "default")
 
 
@@ -406,7 +421,10 @@ STAGES: dict[str, Callable[[Shell, Tally], None]] = {
     "integration": integration,
     "faults": faults,
     "molecule": molecule,
+    "long": long,
 }
+# Run by name only.
+BY_NAME = {"long"}
 
 
 def run_stage(name: str) -> Tally:
@@ -448,7 +466,7 @@ def report(tallies: dict[str, Tally]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests in stages.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=" ".join(STAGES))
-    chosen = parser.parse_args().stages or list(STAGES)
+    chosen = parser.parse_args().stages or [name for name in STAGES if name not in BY_NAME]
     unknown = sorted(set(chosen) - set(STAGES))
     if unknown:
         parser.error(f"no such stage: {', '.join(unknown)}; there are: {' '.join(STAGES)}")
@@ -461,7 +479,7 @@ def main() -> int:
             if name in chosen:
                 tallies[name] = run_stage(name)
     finally:
-        if "molecule" in chosen:
+        if {"molecule", "long"} & set(chosen):
             lab_down()
         text = report(tallies)
         (OUTPUT / "summary.txt").write_text(text + "\n", encoding="utf-8")

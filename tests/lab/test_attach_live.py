@@ -19,7 +19,7 @@ import pytest
 
 from lab.paths import REPOSITORY
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 HOST = "worker-1"
 HOME = "/home/azureuser"
 STORAGE = {"azlin_storage_name": "loginhomes01", "azlin_resource_group": "azlin-lab"}

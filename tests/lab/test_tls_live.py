@@ -15,7 +15,7 @@ from lab.hosts.addresses import address_of
 from lab.nfs import mount_aznfs
 from tests.lab.live import ACCOUNT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 HOST = "worker-1"
 SERVER = f"{ACCOUNT}.file.core.lab.test"
 MARKER = "a-text-that-nobody-else-may-read-5e1f"
