@@ -1,8 +1,8 @@
-#!/usr/bin/python3
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for Microsoft's mount helper on a host of the lab: to be installed there as /sbin/mount.aznfs.
+"""Stands in for Microsoft's mount helper on a host of the lab: to be installed there as /sbin/mount.aznfs,
+below a line that names the Python of the host.
 
 Like the real one it opens one TLS tunnel from 127.0.0.1 to the address of each server and mounts through that, so
 that the mount table shows 127.0.0.1. It trusts the authority in CA_FILE. Source: AZNFS-mount, nfsv4mountscript.sh.

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import run  # noqa: F401 # defines every operation
+from ansible_collections.azlin.storage.plugins.module_utils._home import attach, detach
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
-from ansible_collections.azlin.storage.plugins.module_utils._home.operation import Operation
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
 
@@ -18,7 +17,7 @@ def step_names(action: str) -> list[str]:
 
 
 def _named(action):
-    pending = [Operation]
+    pending = [attach.Mount, detach.Detach]
     while pending:
         kind = pending.pop()
         if kind.action == action:

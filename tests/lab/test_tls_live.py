@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -31,13 +32,12 @@ def mount(kind):
 
 def install(live):
     """Put the stand-in for Microsoft's helper, and whom it trusts, on the host."""
-    for file, target in (
-        (mount_aznfs.__file__, "/sbin/mount.aznfs"),
-        (live.paths.state / "ca.pem", mount_aznfs.CA_FILE),
+    for content, target in (
+        (b"#!/usr/bin/python3\n" + Path(mount_aznfs.__file__).read_bytes(), "/sbin/mount.aznfs"),
+        ((live.paths.state / "ca.pem").read_bytes(), mount_aznfs.CA_FILE),
     ):
         argv = ssh.ssh_argv(live.paths, address_of(HOST), ["sudo", "install", "-m", "755", "/dev/stdin", target])
-        with open(file, "rb") as stream:
-            subprocess.run(argv, stdin=stream, check=True)
+        subprocess.run(argv, input=content, check=True)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import files, trees
-from ansible_collections.azlin.storage.plugins.module_utils._home.memory import Memory
+from ansible_collections.azlin.storage.plugins.module_utils._home.memory import SETTLING, Memory
 from ansible_collections.azlin.storage.plugins.module_utils._home.pool import Pool
 
 WORKERS = 64
@@ -725,6 +725,8 @@ def copy_until_same(source, target, passes=6, since=None, **options):
     for _number in range(passes):
         if not report.changes and not report.unstable:
             return first
+        # Passes take milliseconds where little has changed, and all of them would find the same file too young.
+        time.sleep(SETTLING)
         report = Copier(source, target, since=report.memory, **options).run()
     names = ", ".join((report.unstable + report.changed)[:_EXAMPLES])
     raise AzlinError(

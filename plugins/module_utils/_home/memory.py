@@ -24,6 +24,8 @@ _TRUSTED = (0xEF53, 0x58465342, 0x9123683E, 0xF2F52010)
 _MARGIN = 2 * 10**9
 # A file may be changed twice within one tick, and look the same after the second change.
 _TICK = 10**8
+# Seconds until what was changed just now can be told from what is changed again.
+SETTLING = 0.12
 # Setting the clock shows as a change of what it is ahead of the monotonic one; slewing moves both alike.
 _CLOCK_TOLERANCE = 5 * 10**8
 # Beyond this the next pass compares in full.

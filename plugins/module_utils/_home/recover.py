@@ -44,7 +44,7 @@ def main():
     """``guard USER ID``, ``boot`` or ``remount``; writes what it did to the journal of systemd."""
     command, arguments = sys.argv[1], sys.argv[2:]
     actions = {"guard": guard, "boot": boot, "remount": remount}
-    sys.exit(actions[command](host(Mounter(mount_options(), MOUNT_TIMEOUT)), *arguments))
+    raise SystemExit(actions[command](host(Mounter(mount_options(), MOUNT_TIMEOUT)), *arguments))
 
 
 def guard(host, user_name, identifier):
@@ -113,12 +113,17 @@ def _settle(host, user_name, journal, reason):
     try:
         run.recover(host, users.lookup(user_name), journal, reason)
     except AzlinError as error:
-        print(f"{user_name}: {error.msg}")
+        _say(user_name, error.msg)
         return 1
-    print(f"{user_name}: {reason} The transaction was {journal.last['outcome']}.")
+    _say(user_name, f"{reason} The transaction was {journal.last['outcome']}.")
     if journal.attachment is not None and not _is_mounted(journal):
         programs.start_remount(host)
     return 0
+
+
+def _say(user_name, text):
+    """Systemd keeps what its services write."""
+    sys.stdout.write(f"{user_name}: {text}\n")
 
 
 def _is_mounted(journal):

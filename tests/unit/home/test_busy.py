@@ -147,10 +147,12 @@ def test_what_a_writer_was_told_is_written_is_never_lost(world, state):
     write(world.base, "acknowledged", "")
     argv = [sys.executable, "-c", _WRITER, os.path.join(world.home, "log"), acknowledged, str(UID)]
     with subprocess.Popen(argv, cwd="/") as writer:
-        wait_for_more(acknowledged)
-        world.apply(state, busy="wait", busy_timeout=60)
-        wait_for_more(acknowledged)
-        writer.kill()
+        try:
+            wait_for_more(acknowledged)
+            world.apply(state, busy="wait", busy_timeout=60)
+            wait_for_more(acknowledged)
+        finally:
+            writer.kill()
     told = read(world.base, "acknowledged").split()
     assert set(told) <= set(read(world.home, "log").split())
 

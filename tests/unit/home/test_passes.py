@@ -228,3 +228,17 @@ def test_a_file_linked_to_one_in_a_directory_that_was_moved_stays_linked(place):
     copier.Copier(source, target, since=since).run()
     assert differences(source, target) == []
     assert os.path.samefile(os.path.join(target, "three"), os.path.join(target, "elsewhere/moved/one"))
+
+
+def test_a_file_written_just_now_does_not_count_as_one_that_keeps_changing():
+    path = tempfile.mkdtemp(prefix="azlin-passes-", dir="/var/tmp")
+    source, target = os.path.join(path, "source"), os.path.join(path, "target")
+    os.mkdir(source)
+    os.mkdir(target)
+    try:
+        before = settled(source, target)
+        write(source, "log", "just now")
+        copier.copy_until_same(source, target, since=before)
+        assert read(target, "log") == b"just now"
+    finally:
+        shutil.rmtree(path)
