@@ -144,7 +144,7 @@ class Guest:
     def start(self, do: str, **values: object) -> Run:
         """Begin something of on_guest.py."""
         document = json.dumps({"do": do, "user": USER, **values})
-        argv = ["sudo", "python3", "-B", f"{_PLACE}/on_guest.py", document]
+        argv = ["sudo", "python3", f"{_PLACE}/on_guest.py", document]
         return Run(self._argv(shlex.join(argv)), f"{do} on {self.name}")
 
     def run(self, do: str, **values: object) -> dict:

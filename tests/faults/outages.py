@@ -9,6 +9,8 @@ the share waits for it. When all is well again the same run reaches the goal.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,20 +31,46 @@ from tests.faults.steps import step_names
 CUT_SECONDS = 45
 # A run that the server leaves waiting ends itself before, and its guard brings the home back.
 END_SECONDS = 300
+# Until all guests of a common fault have come to their steps, or have coped.
+MEETING_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class Fault:
     """Something that goes wrong around a guest.
 
-    ``cut``: the guest cannot be reached meanwhile, so that it has to notice by itself. ``alone``: others would notice.
+    ``cut``: the guest cannot be reached meanwhile, so that it has to notice by itself. ``common``: it happens to all
+    guests, so that it begins and ends for all of them at once.
     """
 
     kind: str
     begin: Callable[[guests.Case], None]
     end: Callable[[guests.Case], None]
     cut: bool = False
-    alone: bool = False
+    common: bool = False
+
+
+class Lasting:
+    """A fault while it lasts: for the points of some guests together, each of which is at its step when it begins."""
+
+    def __init__(self, fault: Fault, parties: int) -> None:
+        self._case: guests.Case | None = None
+        self._begin = threading.Barrier(parties, lambda: fault.begin(self._case), MEETING_SECONDS)
+        self._end = threading.Barrier(parties, lambda: fault.end(self._case), MEETING_SECONDS)
+
+    @contextlib.contextmanager
+    def during(self, case: guests.Case) -> Iterator[None]:
+        """Wait until all are there, and at the end until all have coped."""
+        self._case = case
+        self._begin.wait()
+        try:
+            yield
+        finally:
+            self._end.wait()
+
+    def give_up(self) -> None:
+        """Keep no other point waiting for one that does not come to its step."""
+        self._begin.abort()
 
 
 def faults(paths: LabPaths) -> dict[str, Fault]:
@@ -52,7 +80,7 @@ def faults(paths: LabPaths) -> dict[str, Fault]:
         Fault(
             "network", lambda case: hosts.cut(case.guest.name), lambda case: hosts.restore(case.guest.name), cut=True
         ),
-        Fault("server", lambda _case: container.stop(paths), lambda _case: services.start_nfs(paths), alone=True),
+        Fault("server", lambda _case: container.stop(paths), lambda _case: services.start_nfs(paths), common=True),
         Fault("root squash", lambda case: case.squash("RootSquash"), lambda case: case.squash("NoRootSquash")),
         Fault("all squash", lambda case: case.squash("AllSquash"), lambda case: case.squash("NoRootSquash")),
         Fault("read only", lambda case: case.read_only(True), lambda case: case.read_only(False)),
@@ -74,7 +102,15 @@ def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, 
     ]
 
 
-def try_point(guest: Guest, storage: Storage, fault: Fault, action: str, step: str, ideal: guests.Reference) -> Point:
+def try_point(
+    guest: Guest,
+    storage: Storage,
+    fault: Fault,
+    lasting: Lasting,
+    action: str,
+    step: str,
+    ideal: guests.Reference,
+) -> Point:
     """Let it go wrong before a step, see how the run copes, and make all well again."""
     point = Point(fault.kind, action, step)
     case = guests.Case(guest, storage, action)
@@ -86,16 +122,16 @@ def try_point(guest: Guest, storage: Storage, fault: Fault, action: str, step: s
             told = running.answer()
             if "stopped" not in told:
                 raise AssertionError(f"it did not come there: {told}")
-            fault.begin(case)
-            try:
+            with lasting.during(case):
                 _cope(case, point, fault, running, start, ideal)
-            finally:
-                fault.end(case)
         finally:
             running.end()
         _settle(case)
         guests.reach_goal(case, point, start, ideal)
+    except threading.BrokenBarrierError:
+        point.problems.append("it was not tried, since another guest did not come to its step")
     except (AssertionError, Hangs, LabError) as error:
+        lasting.give_up()
         point.problems.append(str(error))
     finally:
         case.close()
@@ -129,14 +165,19 @@ def _settle(case):
 
 
 def run(paths: LabPaths, hosts: list[str], chosen: list[tuple[str, str, str]]) -> Iterator[Point]:
-    """Try these points; what all guests would notice on one guest, everything else on all of them."""
+    """Try these points: faults of one guest on all guests independently, common ones on all of them together."""
     known = faults(paths)
-    for alone in (False, True):
-        points = [point for point in chosen if known[point[0]].alone == alone]
-        if not points:
-            continue
-        with guests.Guests(paths, hosts[:1] if alone else hosts) as pool:
-            ideals = pool.references(dict.fromkeys(action for _kind, action, _step in points))
-            yield from pool.each(
-                try_point, [(known[kind], action, step, ideals[action]) for kind, action, step in points]
-            )
+    with guests.Guests(paths, hosts) as pool:
+        ideals = pool.references(dict.fromkeys(action for _kind, action, _step in chosen))
+        for common in (False, True):
+            points = [point for point in chosen if known[point[0]].common == common]
+            jobs = []
+            for meeting in batches(points, len(hosts) if common else 1):
+                lasting = Lasting(known[meeting[0][0]], len(meeting))
+                jobs += [(known[kind], lasting, action, step, ideals[action]) for kind, action, step in meeting]
+            yield from pool.each(try_point, jobs)
+
+
+def batches(listed: list, size: int) -> list[list]:
+    """A list in pieces of a size."""
+    return [listed[place : place + size] for place in range(0, len(listed), size)]
