@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Power cuts on real guests with a share on real NFS, before and after each step.
+"""Power cuts on real guests with a share on real NFS: when the journal names a step, and after the last one.
 
 The guest is killed where it stands and boots again. Nothing but the boot may be needed: the user logs in, and the
 home is in one of the two legal states. Then every second point is told to roll back, and every point is run again
@@ -147,13 +147,21 @@ def reference(guest: Guest, storage: Storage, action: str) -> Reference:
 
 
 def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, str]]:
-    """Action, before or after, and step of the points, at most so many of each action."""
-    return [
-        (action, when, step)
-        for action in GOALS
-        if not actions or action in actions
-        for when, step in some([(when, step) for step in step_names(action) for when in ("before", "after")], most)
-    ]
+    """Action, before or after, and step of the points, at most so many of each action.
+
+    After a step is where the kills of native.py come too; only the name of the next one in the journal is missing.
+    """
+    listed = []
+    for action in chosen_actions(actions):
+        steps = step_names(action)
+        cuts = [("before", step) for step in steps] + [("after", steps[-1])]
+        listed += [(action, when, step) for when, step in some(cuts, most)]
+    return listed
+
+
+def chosen_actions(actions: list[str] | None) -> list[str]:
+    """The actions that are wanted."""
+    return [action for action in GOALS if not actions or action in actions]
 
 
 def try_point(guest: Guest, storage: Storage, action: str, stop: tuple, ideal: Reference, undo: bool) -> Point:

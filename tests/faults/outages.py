@@ -96,8 +96,7 @@ def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, 
     return [
         (kind, action, step)
         for kind in KINDS
-        for action in guests.GOALS
-        if not actions or action in actions
+        for action in guests.chosen_actions(actions)
         for step in some(step_names(action), most)
     ]
 
