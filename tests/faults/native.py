@@ -36,7 +36,18 @@ from tests.faults import tracer
 from tests.faults.report import Point
 from tests.faults.states import State, comparable, differences, digests, lost, neither
 from tests.faults.steps import step_names
-from tests.unit.home.world import KEY, OTHER_KEY, UID, USER, World, mount_share, populate, private_mounts, write
+from tests.unit.home.world import (
+    KEY,
+    OTHER_KEY,
+    UID,
+    USER,
+    World,
+    mount_share,
+    populate,
+    private_mounts,
+    share_mounts,
+    write,
+)
 
 WORKERS = 2
 KIND = "kill"
@@ -147,6 +158,7 @@ def _work(home, name):
 def new_world(base: str, scenario: Scenario) -> Iterator[World]:
     """A world in which the scenario begins; afterwards nothing of it is left. ``base`` is the same for every world."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=0755,size={SIZE}", "tmpfs", base], check=True)
+    share_mounts(base)
     try:
         share = os.path.join(base, "share")
         os.mkdir(share)

@@ -100,6 +100,7 @@ class Detach(Operation):
             self.host.mounter.mount(self.request.source, self.stage)
         else:
             self.host.mounter.bind(self.home, self.stage)
+        self.host.mounter.make_private(self.stage)
         self.ids = squash.for_reading(self.stage, self.request.user)
 
     def prepare(self):

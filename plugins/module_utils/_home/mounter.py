@@ -23,6 +23,7 @@ NFS_PORT = 2049
 _PR_SET_PDEATHSIG = 1
 _UNMOUNT_TIMEOUT = 30
 _MS_BIND = 4096
+_MS_PRIVATE = 1 << 18
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 _NAME = (
@@ -165,6 +166,15 @@ class Mounter:
         if _LIBC.mount(os.fsencode(source), f"/proc/self/fd/{target}".encode(), None, _MS_BIND, None) != 0:
             reason = os.strerror(ctypes.get_errno())
             raise _error(_FAILED, f"{source} could not be bound to {os.readlink(f'/proc/self/fd/{target}')}: {reason}.")
+
+    def make_private(self, target):
+        """Let what is mounted, or unmounted, below a mount point not do the same where its file system shows too.
+
+        Systemd makes all mounts shared, so that unmounting the stage would take with it what is mounted in the home
+        (mount_namespaces(7)).
+        """
+        if _LIBC.mount(None, os.fsencode(target), None, _MS_PRIVATE, None) != 0:
+            raise _error(_FAILED, f"{target} could not be made private: {os.strerror(ctypes.get_errno())}.")
 
     def unmount(self, target, lazy=False):
         """Unmount a mount point; True if it worked. Lazily it works even while in use or without a server."""

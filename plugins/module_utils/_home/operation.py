@@ -176,6 +176,7 @@ class Operation:
         """Mount the share in private."""
         self.make_stage()
         self.host.mounter.mount(self.request.source, self.stage)
+        self.host.mounter.make_private(self.stage)
 
     def make_stage(self):
         """Make the private directory to mount on."""

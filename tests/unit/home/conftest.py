@@ -33,6 +33,8 @@ def base():
     """A directory that an unprivileged user can reach, with a share mounted in it; all mounts go at the end."""
     path = tempfile.mkdtemp(prefix="azlin-home-test-", dir="/var/tmp")
     os.chmod(path, 0o755)
+    subprocess.run(["mount", "--bind", path, path], check=True)
+    worlds.share_mounts(path)
     share = os.path.join(path, "share")
     os.mkdir(share)
     mount_share(share)

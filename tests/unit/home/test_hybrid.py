@@ -65,6 +65,27 @@ def test_local_paths_stay_and_the_rest_moves(hybrid):
     assert hybrid.apply()["changed"] is False
 
 
+def test_local_paths_are_shown_when_the_stage_is_gone(hybrid):
+    hybrid.apply()
+    assert set(shown(hybrid)) == set(PATHS)
+    assert hybrid.apply()["changed"] is False
+    subprocess.run(["umount", "--recursive", hybrid.home], check=True)
+    assert hybrid.apply()["action"] == "mount"
+    assert set(shown(hybrid)) == set(PATHS)
+
+
+def test_an_undone_detach_shows_local_paths_again(hybrid):
+    hybrid.apply()
+
+    def fail(*at):
+        if at == ("after", "verify"):
+            raise OSError("on purpose")
+
+    with pytest.raises(AzlinError):
+        hybrid.apply("detached", checkpoint=fail)
+    assert set(shown(hybrid)) == set(PATHS)
+
+
 def test_lines_of_fstab_come_and_go(hybrid):
     before = read("/", hybrid.fstab)
     hybrid.apply()

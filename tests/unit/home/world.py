@@ -61,6 +61,13 @@ def private_mounts():
 def mount_share(path):
     """Mount the stand-in for the share at a directory."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777,nosuid,nodev", SOURCE, path], check=True)
+    # It is the server: what a host mounts in its home does not show there.
+    subprocess.run(["mount", "--make-private", path], check=True)
+
+
+def share_mounts(path):
+    """Let the mounts below a mount point be shared, as all are where systemd runs."""
+    subprocess.run(["mount", "--make-shared", path], check=True)
 
 
 def fill(share, free):
