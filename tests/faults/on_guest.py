@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a guest, as root, beside a copy of the collection's module_utils: does one thing and prints one JSON line.
 
-``apply``: brings the home into a state; at the step ``stop`` it says so, and goes on when its input says so or, with
-``until_away``, when the server no longer answers.
+``apply``: brings the home into a state, mounting within ``mount_seconds``; at the step ``stop`` it says so, and goes on
+when its input says so or, with ``until_away``, when the server no longer answers.
 ``work``: does what a user does. ``look``: says what is there, ``mounted`` what can be said without touching the home.
 """
 
@@ -26,13 +26,14 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.host import Ho
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import NFS_PORT, Mounter
 
-MOUNT_SECONDS = 30
+# An emulated guest on a busy machine may take its time to mount.
+MOUNT_SECONDS = 300
 WORKED_NS = 1700000000123456700
 
 
-def apply(user, state, stop=None, until_away=None, source=None, **options):
+def apply(user, state, stop=None, until_away=None, source=None, mount_seconds=MOUNT_SECONDS, **options):
     account = users.lookup(user)
-    host = recover.host(Mounter(mount_options(), MOUNT_SECONDS))
+    host = recover.host(Mounter(mount_options(), mount_seconds))
     request = Request(state=state, user=account, home=account.home, source=source, **options)
 
     def checkpoint(*point):

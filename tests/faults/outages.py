@@ -27,6 +27,7 @@ from tests.faults.report import Point
 from tests.faults.states import neither
 from tests.faults.steps import step_names
 
+MOUNT_SECONDS = 30
 # Longer than the time limit of a mount.
 CUT_SECONDS = 45
 # A run that the server leaves waiting ends itself before, and its guard brings the home back.
@@ -116,7 +117,8 @@ def try_point(
     try:
         start = case.state()
         away = f"{ACCOUNT}.file.core.lab.test" if fault.cut else None
-        running = guest.start("apply", stop=("before", step), until_away=away, **case.request(case.goal))
+        fragile = {"stop": ("before", step), "until_away": away, "mount_seconds": MOUNT_SECONDS}
+        running = guest.start("apply", **fragile, **case.request(case.goal))
         try:
             told = running.answer()
             if "stopped" not in told:
