@@ -14,6 +14,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+# Seconds before its end from which a token is not used any more.
+RENEW_BEFORE = 300
+
 
 class LabError(Exception):
     """The Resource Manager refused a request of the lab."""
@@ -31,6 +34,7 @@ class LabClient:
         self.secret: str = description["secret"]
         self._lab_key: str = description["lab_key"]
         self._token = ""
+        self._renew_at = 0.0
 
     @classmethod
     def from_state_dir(cls, state_dir: str | pathlib.Path) -> LabClient:
@@ -97,7 +101,8 @@ class LabClient:
         return answer
 
     def _bearer(self) -> str:
-        if not self._token:
+        if time.monotonic() >= self._renew_at:
+            asked = time.monotonic()
             form = {
                 "grant_type": "client_credentials",
                 "client_id": self.client_id,
@@ -107,6 +112,7 @@ class LabClient:
             url = f"{self.url}/{self.tenant}/oauth2/v2.0/token"
             answer, _headers = self._send("POST", url, urllib.parse.urlencode(form).encode(), {})
             self._token = answer["access_token"]
+            self._renew_at = asked + answer["expires_in"] - RENEW_BEFORE
         return self._token
 
     def _control(self, method: str, name: str, body: typing.Any = None) -> typing.Any:

@@ -3,9 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Signing in to the lab's cloud, and what it says to those who do not."""
 
+import copy
+import time
+import types
+
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
+
+from lab.arm import client as lab_client
 
 
 def credential(arm, **changes):
@@ -37,6 +43,16 @@ def test_service_principal_gets_a_token_that_the_resource_manager_takes(azure, a
     headers = {"Authorization": f"Bearer {token.token}"}
     answer = anonymous.get(azure.group_id, params={"api-version": "2025-04-01"}, headers=headers)
     assert answer.status_code == 200
+
+
+def test_the_labs_own_client_signs_in_again_before_its_token_ends(arm, azure, monkeypatch):
+    client, sign_ins = copy.copy(arm), []
+    for later in (0, 60, 3500):
+        moment = types.SimpleNamespace(monotonic=lambda later=later: time.monotonic() + later, sleep=time.sleep)
+        monkeypatch.setattr(lab_client, "time", moment)
+        client.request("GET", azure.group_id)
+        sign_ins.append(sum(request["path"].endswith("/oauth2/v2.0/token") for request in arm.requests()))
+    assert sign_ins[0] == sign_ins[1] == sign_ins[2] - 1
 
 
 @pytest.mark.parametrize(
