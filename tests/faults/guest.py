@@ -163,6 +163,11 @@ class Guest:
         """Boot from what the disk holds now, whether or not anybody can log in then."""
         self.hosts.boot(self.name)
 
+    def reconnect(self) -> None:
+        """Give it its network back, which takes a moment to find its way."""
+        self.hosts.restore(self.name)
+        ssh.wait_for_login(self._paths, self.name, RUN_SECONDS)
+
     def login_problem(self, seconds: float = LOGIN_SECONDS) -> str | None:
         """Why a fresh login as the user does not get a shell that can use the home; None if it does."""
         argv = self._argv("cd && cat .ssh/authorized_keys > /dev/null && ls > /dev/null && echo works")

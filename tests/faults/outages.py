@@ -78,9 +78,7 @@ def faults(paths: LabPaths) -> dict[str, Fault]:
     """All of them."""
     hosts = Hosts(paths)
     listed = (
-        Fault(
-            "network", lambda case: hosts.cut(case.guest.name), lambda case: hosts.restore(case.guest.name), cut=True
-        ),
+        Fault("network", lambda case: hosts.cut(case.guest.name), lambda case: case.guest.reconnect(), cut=True),
         Fault("server", lambda _case: container.stop(paths), lambda _case: services.start_nfs(paths), common=True),
         Fault("root squash", lambda case: case.squash("RootSquash"), lambda case: case.squash("NoRootSquash")),
         Fault("all squash", lambda case: case.squash("AllSquash"), lambda case: case.squash("NoRootSquash")),
