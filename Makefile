@@ -24,7 +24,7 @@ lint build sanity unit integration faults molecule:  ## one stage of the tests
 long:  ## scenarios of minutes: twelve hosts, outages, squash, TLS, power cuts (root)
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
 
-test-faults:  ## kills, power cuts and outages at every point of a move (root; an hour)
+test-faults:  ## kills, power cuts and outages at every point of a move (root; hours)
 	@tools/bootstrap.sh test && $(PYTHON) -m tests.faults
 
 lab-up:  ## start the lab with HOSTS=3 hosts (root)
