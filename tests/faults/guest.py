@@ -63,8 +63,8 @@ class Storage:
         with self._lock:
             self._read_only = self._read_only | {name} if on else self._read_only - {name}
             ganesha.set_read_only(self._paths, [f"{ACCOUNT}/{share}" for share in sorted(self._read_only)])
-            # Any change of a share puts it in force.
-            self.set_squash(name, "NoRootSquash")
+            # The next change of what is exported puts it in force.
+            self.remove_share(self.new_share())
 
     def remove_share(self, name: str) -> None:
         """Remove a share with its files."""
