@@ -160,7 +160,7 @@ def small_files(bench: Bench, report: Report, options: argparse.Namespace, tools
     for milliseconds in options.latency:
         bench.latency(milliseconds)
         for tool in tools:
-            bench.seed(report, f"{options.files} files to the share, {milliseconds} ms", tool, home, tool == "ours")
+            bench.seed(report, f"{options.files} files to the share, {milliseconds} ms", tool, home, tool == tools[0])
         for tool in tools:
             bench.back(report, f"{options.files} files from the share, {milliseconds} ms", tool, home)
         subprocess.run(["rm", "-rf", str(bench.on_server("kept"))], check=True)
@@ -175,7 +175,7 @@ def large_file(bench: Bench, report: Report, options: argparse.Namespace, tools:
         bench.latency(milliseconds)
         chosen = [tool for tool in tools if tool not in NOT_FOR_ONE_FILE]
         for tool in chosen:
-            bench.seed(report, f"{options.large} MiB to the share, {milliseconds} ms", tool, home, tool == "ours")
+            bench.seed(report, f"{options.large} MiB to the share, {milliseconds} ms", tool, home, tool == chosen[0])
         for tool in chosen:
             bench.back(report, f"{options.large} MiB from the share, {milliseconds} ms", tool, home)
         subprocess.run(["rm", "-rf", str(bench.on_server("kept"))], check=True)

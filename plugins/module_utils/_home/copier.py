@@ -33,9 +33,8 @@ WORKERS = 64
 _BATCH = 8
 # Entries that are found unchanged before a worker looks at another directory.
 _SCAN = 4096
-# A file larger than this is copied by several workers, in parts of this size (bytes).
-_PART = 32 << 20
-_PART_WORKERS = 2
+# While one part of a file is copied the next one, of this size (bytes), is read already.
+_PART = 8 << 20
 # How many paths a report names.
 _EXAMPLES = 5
 
@@ -85,7 +84,7 @@ class _Directory(trees.Node):
 
 
 class _File:
-    """A file while it is copied, by several workers if it is large.
+    """A file while it is copied.
 
     ``before`` is the status of the source and ``made`` that of the target, both when they were opened.
     """
@@ -97,13 +96,6 @@ class _File:
         self.target = None
         self.before = os.fstat(source)
         self.made = None
-        self.starts = iter(range(0, self.before.st_size, _PART))
-        self.users = _PART_WORKERS
-
-    @property
-    def large(self):
-        """Whether it is worth several workers."""
-        return self.before.st_size > 2 * _PART
 
     def close(self):
         """Close both."""
@@ -520,25 +512,15 @@ class Copier:
 
     def _content(self, directory, name, looked):
         file = _File(directory, name, files.open_to_read(name, directory.handle))
-        handed_on = False
         try:
             if not stat.S_ISREG(file.before.st_mode):
                 self._unstable(directory, name)
                 return
             self._create(file)
-            if file.large:
-                handed_on = True
-                with self._lock:
-                    directory.users += _PART_WORKERS
-                    self._open.add(file)
-                for _number in range(_PART_WORKERS):
-                    self._pool.push(self._copy_parts, file)
-                return
-            self._copy_range(file, file.source, 0, file.before.st_size)
+            self._copy_parts(file)
             self._complete(file, looked)
         finally:
-            if not handed_on:
-                file.close()
+            file.close()
 
     def _create(self, file):
         mode = stat.S_IMODE(file.before.st_mode) & 0o777
@@ -554,37 +536,19 @@ class Copier:
                 ],
             )
 
-    def _copy_range(self, file, source, start, end):
-        files.copy_range(source, file.target, start, end, files.is_sparse(file.before), self._pool.check)
+    def _copy_parts(self, file):
+        size, sparse = file.before.st_size, files.is_sparse(file.before)
+        if size > files.CHUNK:
+            files.read_ahead(file.source, 0, _PART)
+        for start in range(0, size, _PART):
+            end = min(start + _PART, size)
+            if end < size:
+                files.read_ahead(file.source, end, _PART)
+            files.copy_range(file.source, file.target, start, end, sparse, self._pool.check)
+            self._tell(0, end - start)
 
     def _target_path(self, file):
         return os.path.join(self._roots[1], file.directory.path(file.name))
-
-    def _copy_parts(self, file):
-        """Copy parts of a large file until none is left; the last worker to find that completes it."""
-        # Through a descriptor of its own, for the kernel reads ahead for each.
-        source = os.open(_path_of(file.source), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while True:
-                with self._lock:
-                    start = next(file.starts, None)
-                if start is None:
-                    break
-                end = min(start + _PART, file.before.st_size)
-                os.posix_fadvise(source, start, end - start, os.POSIX_FADV_WILLNEED)
-                self._copy_range(file, source, start, end)
-                self._tell(0, end - start)
-        finally:
-            os.close(source)
-        with self._lock:
-            file.users -= 1
-            last = not file.users
-        if last:
-            self._complete(file, 0)
-            with self._lock:
-                self._open.discard(file)
-            file.close()
-        self._leave(file.directory)
 
     def _complete(self, file, looked):
         """Give a written file its length, owner, mode and time, in this order, and look whether it has them."""
@@ -602,7 +566,7 @@ class Copier:
             self._prove(file, after)
             if before.st_ctime_ns == after.st_ctime_ns:
                 self._memory.settle(after, looked)
-        self._count(after)
+        self._count(after, told=True)
         self._changed(file.directory, file.name)
 
     def _prove(self, file, wanted):
@@ -690,12 +654,12 @@ class Copier:
                 directory.refused.add(status.st_uid)
         return function(*arguments, **options)
 
-    def _count(self, status):
+    def _count(self, status, told=False):
+        """Count a file, the bytes of which are ``told`` already where they were copied."""
         with self._lock:
             self._report.files += 1
             self._report.bytes += status.st_size
-        # Large ones told theirs part by part.
-        self._tell(1, 0 if status.st_size > 2 * _PART else status.st_size)
+        self._tell(1, 0 if told else status.st_size)
 
     def _tell(self, count, size):
         if self._progress is not None:

@@ -226,6 +226,13 @@ def test_a_large_file_is_copied_in_parts_and_can_be_stopped_in_the_middle(tmp_pa
     assert (target / "sparse").stat().st_blocks * 512 < 1 << 20
 
 
+def test_a_file_that_becomes_shorter_while_it_is_copied_ends_the_copy(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(range(256)))
+    with (tmp_path / "a").open("rb") as source, (tmp_path / "b").open("wb") as target:
+        files.copy_range(source.fileno(), target.fileno(), 16, 1 << 20, sparse=False)
+    assert (tmp_path / "b").read_bytes() == bytes(16) + bytes(range(16, 256))
+
+
 def test_a_checksum_finds_what_size_and_time_hide(trees_of):
     source, target = trees_of
     copier.Copier(source, target).run()
