@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from lab.hosts.machines import Hosts
 from lab.paths import REPOSITORY, LabPaths
@@ -51,7 +51,7 @@ def tried(options: argparse.Namespace) -> Iterator[Point]:
     kinds = options.kind or KINDS
     with native.Workers() as workers:
         if "kill" in kinds:
-            yield from native.run(workers, chosen(native.scenarios(), options.action), options.most)
+            yield from native.run(workers, native.chosen(native.scenarios(), options.action), options.most)
         if "full" in kinds:
             yield from surroundings.run(workers, surroundings.points(options.action, options.most))
     if {"power", "outage"} & set(kinds):
@@ -61,11 +61,6 @@ def tried(options: argparse.Namespace) -> Iterator[Point]:
                 yield from guests.run(paths, hosts, guests.points(options.action, options.most))
             if "outage" in kinds:
                 yield from outages.run(paths, hosts, outages.points(options.action, options.most))
-
-
-def chosen(known: Iterable[str], wanted: list[str] | None) -> list[str]:
-    """The known actions that are wanted."""
-    return [name for name in known if not wanted or name in wanted]
 
 
 @contextlib.contextmanager

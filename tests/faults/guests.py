@@ -21,7 +21,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import manifes
 from lab.errors import LabError
 from lab.paths import LabPaths
 from tests.faults.guest import USER, Guest, Hangs, Storage
-from tests.faults.native import some
+from tests.faults.native import chosen, some
 from tests.faults.report import Point
 from tests.faults.states import State, comparable, differences, digests, lost, neither
 from tests.faults.steps import step_names
@@ -152,16 +152,11 @@ def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, 
     After a step is where the kills of native.py come too; only the name of the next one in the journal is missing.
     """
     listed = []
-    for action in chosen_actions(actions):
+    for action in chosen(GOALS, actions):
         steps = step_names(action)
         cuts = [("before", step) for step in steps] + [("after", steps[-1])]
         listed += [(action, when, step) for when, step in some(cuts, most)]
     return listed
-
-
-def chosen_actions(actions: list[str] | None) -> list[str]:
-    """The actions that are wanted."""
-    return [action for action in GOALS if not actions or action in actions]
 
 
 def try_point(guest: Guest, storage: Storage, action: str, stop: tuple, ideal: Reference, undo: bool) -> Point:
@@ -226,13 +221,13 @@ def judge(case: Case, point: Point, start: State, when: str, compare: Callable[[
     point.problems += [f"{when}: {text}" for text in compare(found)]
 
 
-def run(paths: LabPaths, hosts: list[str], chosen: list[tuple[str, str, str]]) -> Iterator[Point]:
+def run(paths: LabPaths, hosts: list[str], wanted: list[tuple[str, str, str]]) -> Iterator[Point]:
     """Try these points."""
     with Guests(paths, hosts) as pool:
-        ideals = pool.references(dict.fromkeys(action for action, _when, _step in chosen))
+        ideals = pool.references(dict.fromkeys(action for action, _when, _step in wanted))
         jobs = [
             (action, (when, step), ideals[action], bool(number % 2))
-            for number, (action, when, step) in enumerate(chosen)
+            for number, (action, when, step) in enumerate(wanted)
         ]
         yield from pool.each(try_point, jobs)
 

@@ -324,6 +324,11 @@ def spread(total: int, most: int | None) -> list[int]:
     return [place * total // most for place in range(most)]
 
 
+def chosen(known: Iterable[str], wanted: list[str] | None) -> list[str]:
+    """The known actions that are wanted."""
+    return [name for name in known if not wanted or name in wanted]
+
+
 def some(listed: list, most: int | None) -> list:
     """At most so many of them, evenly spread."""
     return [listed[place] for place in spread(len(listed), most)]

@@ -22,7 +22,7 @@ from lab.nfs import container
 from lab.paths import LabPaths
 from tests.faults import guests
 from tests.faults.guest import ACCOUNT, Guest, Hangs, Storage
-from tests.faults.native import some
+from tests.faults.native import chosen, some
 from tests.faults.report import Point
 from tests.faults.states import neither
 from tests.faults.steps import step_names
@@ -55,6 +55,7 @@ class Lasting:
     """A fault while it lasts: for the points of some guests together, each of which is at its step when it begins."""
 
     def __init__(self, fault: Fault, parties: int) -> None:
+        self.fault = fault
         self._case: guests.Case | None = None
         self._begin = threading.Barrier(parties, lambda: fault.begin(self._case), MEETING_SECONDS)
         self._end = threading.Barrier(parties, lambda: fault.end(self._case), MEETING_SECONDS)
@@ -95,21 +96,16 @@ def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, 
     return [
         (kind, action, step)
         for kind in KINDS
-        for action in guests.chosen_actions(actions)
+        for action in chosen(guests.GOALS, actions)
         for step in some(step_names(action), most)
     ]
 
 
 def try_point(
-    guest: Guest,
-    storage: Storage,
-    fault: Fault,
-    lasting: Lasting,
-    action: str,
-    step: str,
-    ideal: guests.Reference,
+    guest: Guest, storage: Storage, lasting: Lasting, action: str, step: str, ideal: guests.Reference
 ) -> Point:
     """Let it go wrong before a step, see how the run copes, and make all well again."""
+    fault = lasting.fault
     point = Point(fault.kind, action, step)
     case = guests.Case(guest, storage, action)
     try:
@@ -163,17 +159,17 @@ def _settle(case):
             return
 
 
-def run(paths: LabPaths, hosts: list[str], chosen: list[tuple[str, str, str]]) -> Iterator[Point]:
+def run(paths: LabPaths, hosts: list[str], wanted: list[tuple[str, str, str]]) -> Iterator[Point]:
     """Try these points: faults of one guest on all guests independently, common ones on all of them together."""
     known = faults(paths)
     with guests.Guests(paths, hosts) as pool:
-        ideals = pool.references(dict.fromkeys(action for _kind, action, _step in chosen))
+        ideals = pool.references(dict.fromkeys(action for _kind, action, _step in wanted))
         for common in (False, True):
-            points = [point for point in chosen if known[point[0]].common == common]
+            points = [point for point in wanted if known[point[0]].common == common]
             jobs = []
             for meeting in batches(points, len(hosts) if common else 1):
                 lasting = Lasting(known[meeting[0][0]], len(meeting))
-                jobs += [(known[kind], lasting, action, step, ideals[action]) for kind, action, step in meeting]
+                jobs += [(lasting, action, step, ideals[action]) for _kind, action, step in meeting]
             yield from pool.each(try_point, jobs)
 
 

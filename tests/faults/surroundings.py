@@ -34,8 +34,7 @@ def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, 
     return [
         (kind, name, step)
         for kind in PLACES
-        for name in ACTIONS
-        if not actions or name in actions
+        for name in native.chosen(ACTIONS, actions)
         for step in native.some(step_names(listed[name].action), most)
     ]
 
