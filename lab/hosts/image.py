@@ -52,6 +52,19 @@ MASKED = (
     "systemd-timesyncd.service",
     "systemd-networkd.service",
     "systemd-resolved.service",
+    "rpc-statd-notify.service",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-fs-fuse-connections.mount",
+    "modprobe@.service",
+    "kmod-static-nodes.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "systemd-binfmt.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
 )
 # The initrd needs only these; with everything in it (the default) it takes several times as long to unpack.
 INITRD_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
@@ -66,6 +79,10 @@ FILES = {
     "etc/ssh/sshd_config.d/lab.conf": f"HostKey {HOST_KEY}\nPasswordAuthentication no\n",
     # There is no host key before the host has its identity.
     "etc/systemd/system/ssh.service.d/lab.conf": f"[Unit]\nConditionPathExists={HOST_KEY}\n",
+    # Disk and network card: the other devices of an emulated machine take seconds to be looked at, and are not used.
+    "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf": (
+        "[Service]\nExecStart=\nExecStart=-udevadm trigger --action=add --subsystem-match=block --subsystem-match=net\n"
+    ),
 }
 
 

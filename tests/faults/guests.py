@@ -10,7 +10,9 @@ and must be where an undisturbed run ends.
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +40,8 @@ GOALS = {
 # What settles a journal at boot is put in place by the first step of the first attach. Before that nothing has
 # happened to the home, and the next run closes the journal.
 LEFT_AFTER_BOOT = {("attach", "before", "guard"): ("an open journal",)}
+# What ends one point, and must not end the others.
+PROBLEMS = (AssertionError, Hangs, LabError, subprocess.SubprocessError)
 Result = TypeVar("Result")
 
 
@@ -162,28 +166,30 @@ def points(actions: list[str] | None, most: int | None) -> list[tuple[str, str, 
 def try_point(guest: Guest, storage: Storage, action: str, stop: tuple, ideal: Reference, undo: bool) -> Point:
     """Cut the power at one place and see what becomes of it."""
     point = Point(KIND, action, " ".join(stop))
-    case = Case(guest, storage, action)
     try:
-        start = case.state()
-        running = guest.start("apply", stop=stop, **case.request(case.goal))
-        try:
-            told = running.answer()
-            if "stopped" not in told:
-                raise AssertionError(f"it did not come there: {told}")
-            guest.cut_power()
-        finally:
-            running.end()
-        guest.boot()
-        _settle(case, point, replace(start, left=LEFT_AFTER_BOOT.get((action, *stop), ())), ideal)
-        if undo:
-            case.apply({"state": "rolled_back"})
-            judge(case, point, start, "after the undo", lambda found: neither(start, ideal.after, found))
-        reach_goal(case, point, start, ideal)
-    except (AssertionError, Hangs, LabError) as error:
+        with contextlib.closing(Case(guest, storage, action)) as case:
+            _try(case, point, stop, ideal, undo)
+    except PROBLEMS as error:
         point.problems.append(str(error))
-    finally:
-        case.close()
     return point
+
+
+def _try(case, point, stop, ideal, undo):
+    start = case.state()
+    running = case.guest.start("apply", stop=stop, **case.request(case.goal))
+    try:
+        told = running.answer()
+        if "stopped" not in told:
+            raise AssertionError(f"it did not come there: {told}")
+        case.guest.cut_power()
+    finally:
+        running.end()
+    case.guest.boot()
+    _settle(case, point, replace(start, left=LEFT_AFTER_BOOT.get((point.action, *stop), ())), ideal)
+    if undo:
+        case.apply({"state": "rolled_back"})
+        judge(case, point, start, "after the undo", lambda found: neither(start, ideal.after, found))
+    reach_goal(case, point, start, ideal)
 
 
 def _settle(case, point, start, ideal):

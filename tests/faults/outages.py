@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lab import services
-from lab.errors import LabError
 from lab.hosts.machines import Hosts
 from lab.nfs import container
 from lab.paths import LabPaths
@@ -105,32 +104,35 @@ def try_point(
     guest: Guest, storage: Storage, lasting: Lasting, action: str, step: str, ideal: guests.Reference
 ) -> Point:
     """Let it go wrong before a step, see how the run copes, and make all well again."""
-    fault = lasting.fault
-    point = Point(fault.kind, action, step)
-    case = guests.Case(guest, storage, action)
+    point = Point(lasting.fault.kind, action, step)
     try:
-        start = case.state()
-        away = f"{ACCOUNT}.file.core.lab.test" if fault.cut else None
-        fragile = {"stop": ("before", step), "until_away": away, "mount_seconds": MOUNT_SECONDS}
-        running = guest.start("apply", **fragile, **case.request(case.goal))
-        try:
-            told = running.answer()
-            if "stopped" not in told:
-                raise AssertionError(f"it did not come there: {told}")
-            with lasting.during(case):
-                _cope(case, point, fault, running, start, ideal)
-        finally:
-            running.end()
-        _settle(case)
-        guests.reach_goal(case, point, start, ideal)
+        with contextlib.closing(guests.Case(guest, storage, action)) as case:
+            _try(case, point, lasting, ideal)
     except threading.BrokenBarrierError:
         point.problems.append("it was not tried, since another guest did not come to its step")
-    except (AssertionError, Hangs, LabError) as error:
-        lasting.give_up()
+    except guests.PROBLEMS as error:
         point.problems.append(str(error))
     finally:
-        case.close()
+        lasting.give_up()
     return point
+
+
+def _try(case, point, lasting, ideal):
+    fault = lasting.fault
+    start = case.state()
+    away = f"{ACCOUNT}.file.core.lab.test" if fault.cut else None
+    fragile = {"stop": ("before", point.place), "until_away": away, "mount_seconds": MOUNT_SECONDS}
+    running = case.guest.start("apply", **fragile, **case.request(case.goal))
+    try:
+        told = running.answer()
+        if "stopped" not in told:
+            raise AssertionError(f"it did not come there: {told}")
+        with lasting.during(case):
+            _cope(case, point, fault, running, start, ideal)
+    finally:
+        running.end()
+    _settle(case)
+    guests.reach_goal(case, point, start, ideal)
 
 
 def _cope(case, point, fault, running, start, ideal):
