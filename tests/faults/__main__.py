@@ -22,7 +22,7 @@ from tests.faults.report import Point, closing_line, good, table
 KINDS = ("kill", "full", "power", "outage")
 TELL_SECONDS = 60
 # Emulated guests take a processor each, but for most of an outage they wait.
-GUESTS = 4
+GUESTS = 8
 
 
 def main() -> int:
@@ -58,7 +58,8 @@ def tried(options: argparse.Namespace) -> Iterator[Point]:
         with lab(options.lab) as paths:
             hosts = Hosts(paths).names()[:GUESTS]
             if "power" in kinds:
-                yield from guests.run(paths, hosts, guests.points(options.action, options.most))
+                # Booting takes all of a processor.
+                yield from guests.run(paths, hosts[: os.cpu_count()], guests.points(options.action, options.most))
             if "outage" in kinds:
                 yield from outages.run(paths, hosts, outages.points(options.action, options.most))
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import queue
@@ -109,16 +110,20 @@ class Run:
                 return json.loads(line)
             said.append(line.strip())
 
-    def go_on(self) -> None:
-        """Let it pass the step it stopped at."""
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+    def tell(self, line: str = "") -> None:
+        """Send it a line; an empty one lets it pass the step it stopped at."""
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise Hangs(f"{self._what} has ended") from None
 
     def end(self) -> None:
         """End this side of it."""
         self._process.kill()
         self._process.wait()
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def _read(self):
         with self._process.stdout as stream:
@@ -134,6 +139,7 @@ class Guest:
         self.name = name
         self._paths = paths
         self.hosts = Hosts(paths)
+        self._service: Run | None = None
 
     def begin(self) -> None:
         """Start from the snapshot, with the product's code in place; few files of each sort are enough here."""
@@ -142,21 +148,29 @@ class Guest:
         subprocess.run(self._argv(prepare), input=_archive(), check=True, timeout=RUN_SECONDS)
 
     def start(self, do: str, **values: object) -> Run:
-        """Begin something of on_guest.py."""
-        document = json.dumps({"do": do, "user": USER, **values})
-        argv = ["sudo", "python3", f"{_PLACE}/on_guest.py", document]
-        return Run(self._argv(shlex.join(argv)), f"{do} on {self.name}")
+        """Begin something of on_guest.py, in a login of its own."""
+        return self._program(json.dumps({"do": do, "user": USER, **values}), f"{do} on {self.name}")
 
     def run(self, do: str, **values: object) -> dict:
         """Do something of on_guest.py and return what it says."""
-        running = self.start(do, **values)
+        if self._service is None:
+            self._service = self._program("serve", f"what serves on {self.name}")
         try:
-            return running.answer()
-        finally:
-            running.end()
+            self._service.tell(json.dumps({"do": do, "user": USER, **values}))
+            return self._service.answer()
+        except Hangs:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """End what run() has left there for the next time."""
+        if self._service is not None:
+            self._service.end()
+            self._service = None
 
     def cut_power(self) -> None:
         """QEMU is killed. What the guest has not flushed is lost: see lab.hosts.qemu.Vm.argv."""
+        self.leave()
         self.hosts.kill(self.name)
 
     def boot(self) -> None:
@@ -165,6 +179,7 @@ class Guest:
 
     def reconnect(self) -> None:
         """Give it its network back, which takes a moment to find its way."""
+        self.leave()
         self.hosts.restore(self.name)
         ssh.wait_for_login(self._paths, self.name, RUN_SECONDS)
 
@@ -179,6 +194,11 @@ class Guest:
         except subprocess.TimeoutExpired:
             return f"no login within {seconds:.0f} s"
         return None if done.stdout.endswith("works\n") else f"{done.stdout.strip()} {done.stderr.strip()}"
+
+    def _program(self, argument, what):
+        # The home of the user, in which a login begins, is not to be held.
+        command = shlex.join(["sudo", "python3", f"{_PLACE}/on_guest.py", argument])
+        return Run(self._argv(f"cd / && exec {command}"), what)
 
     def _argv(self, command: str) -> list[str]:
         return ssh.ssh_argv(self._paths, address_of(self.name), (command,))

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a guest, as root, beside a copy of the collection's module_utils: does one thing and prints one JSON line.
 
+``serve``: does what each line of its input asks for. A login and a start of Python take an emulated guest seconds.
+
 ``apply``: brings the home into a state, mounting within ``mount_seconds``; at the step ``stop`` it says so, and goes on
 when its input says so or, with ``until_away``, when the server no longer answers.
 ``work``: does what a user does. ``look``: says what is there, ``mounted`` what can be said without touching the home.
@@ -16,6 +18,7 @@ import os
 import socket
 import sys
 import time
+from multiprocessing import Process
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -119,6 +122,28 @@ def say(document):
     print(json.dumps(document), flush=True)
 
 
-if __name__ == "__main__":
-    wanted = json.loads(sys.argv[1])
+def serve():
+    for line in sys.stdin:
+        process = Process(target=as_new_login, args=(json.loads(line),))
+        process.start()
+        process.join()
+        if process.exitcode:
+            sys.exit(f"{line.strip()} ended with {process.exitcode}")
+
+
+def as_new_login(wanted):
+    """Do it as in a login of its own, which is what pam_loginuid(8) makes one: the kernel counts a new session."""
+    with open("/proc/self/loginuid", "w", encoding="ascii") as stream:
+        stream.write(str(users.lookup(wanted["user"]).uid))
+    do(wanted)
+
+
+def do(wanted):
     say({"apply": apply, "work": work, "look": look, "mounted": mounted}[wanted.pop("do")](**wanted))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve()
+    else:
+        do(json.loads(sys.argv[1]))

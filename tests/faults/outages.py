@@ -140,7 +140,7 @@ def _cope(case, point, fault, running, start, ideal):
         # Nothing can be seen from here until the guest is back.
         time.sleep(CUT_SECONDS)
         return
-    running.go_on()
+    running.tell()
     try:
         told = running.answer(END_SECONDS)
     except Hangs:
@@ -149,6 +149,7 @@ def _cope(case, point, fault, running, start, ideal):
         point.problems.append(told["msg"])
     if case.guest.run("mounted")["mounted"] is None:
         # Not on the share: whatever is wrong with that, the user can work.
+        case.confirm(told)
         guests.judge(case, point, start, fault.kind, lambda found: neither(start, ideal.after, found))
 
 

@@ -21,6 +21,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     mountinfo,
     records,
     run,
+    squash,
     users,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home import guard as programs
@@ -43,6 +44,7 @@ def host(mounter):
 def main():
     """``guard USER ID``, ``boot`` or ``remount``; writes what it did to the journal of systemd."""
     command, arguments = sys.argv[1], sys.argv[2:]
+    squash.forget_refusals()
     actions = {"guard": guard, "boot": boot, "remount": remount}
     raise SystemExit(actions[command](host(Mounter(mount_options(), MOUNT_TIMEOUT)), *arguments))
 

@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     mountinfo,
     preflight,
     records,
+    squash,
     transaction,
     trees,
 )
@@ -41,6 +42,7 @@ def apply(host, request, check_mode=False, checkpoint=lambda _when, _step: None)
     :raises AzlinError: after everything was put back as it was, unless its code is ``rollback_failed``.
     """
     transaction.leave_home()
+    squash.forget_refusals()
     if request.source is not None:
         parse_endpoint(request.source)
     with nullcontext() if check_mode else exclusive(host.state_dir, request.user.name, host.lock_wait):

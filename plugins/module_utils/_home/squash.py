@@ -28,6 +28,8 @@ _NO_SETUID_FIXUP = 1 << 2
 _GROUP_OR_OTHERS_WRITE = 0o022
 # How many files of a home an error names.
 _EXAMPLES = 10
+# Above what useradd(8), systemd and containers give out.
+_UNUSED_GIDS = range(1 << 31, (1 << 32) - 2)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -59,6 +61,15 @@ def acting_as(user):
     finally:
         os.setgroups(groups)
         libc.prctl(_PR_SET_SECUREBITS, before, 0, 0, 0)
+
+
+def forget_refusals():
+    """Use a group list that no process of this host had before, from here on.
+
+    The Linux client keeps what a server refused, by the ids that asked, until the file changes (nfs_access_get_cached,
+    fs/nfs/dir.c): for it, a root that was squashed once stays so when the share has NoRootSquash again.
+    """
+    os.setgroups([secrets.choice(_UNUSED_GIDS)])
 
 
 class Ids:

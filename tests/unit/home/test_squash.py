@@ -50,6 +50,15 @@ def squashed(function):
     return child.call(run, 20)
 
 
+def test_every_run_asks_the_server_with_ids_of_its_own(world):
+    """What an NFS client remembers of refusals counts for the ids that were refused."""
+    seen = [os.getgroups()]
+    for _run in range(2):
+        world.apply()
+        seen.append(os.getgroups())
+    assert len({tuple(groups) for groups in seen}) == len(seen)
+
+
 def test_files_are_created_with_the_users_ids_and_root_comes_back(share, user):
     with squash.acting_as(user):
         write(share, "one", "x")
