@@ -66,6 +66,23 @@ MASKED = (
     "systemd-update-utmp.service",
     "systemd-update-utmp-runlevel.service",
 )
+# What systemd runs at every boot and daemon-reload, and for which a lab host has nothing; fstab's stays.
+MASKED_GENERATORS = (
+    "nfs-server-generator",
+    "rpc-pipefs-generator",
+    "systemd-bless-boot-generator",
+    "systemd-cryptsetup-generator",
+    "systemd-debug-generator",
+    "systemd-getty-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator",
+    "systemd-integritysetup-generator",
+    "systemd-rc-local-generator",
+    "systemd-run-generator",
+    "systemd-system-update-generator",
+    "systemd-sysv-generator",
+    "systemd-veritysetup-generator",
+)
 # The initrd needs only these; with everything in it (the default) it takes several times as long to unpack.
 INITRD_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 DISK_SIZE = "4G"
@@ -141,10 +158,12 @@ def customise(tree: pathlib.Path) -> None:
     (tree / "etc/sudoers.d/90-azureuser").chmod(0o440)
     for key in (tree / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
-    for unit in MASKED:
-        link = tree / "etc/systemd/system" / unit
-        link.unlink(missing_ok=True)
-        link.symlink_to("/dev/null")
+    for folder, names in (("system", MASKED), ("system-generators", MASKED_GENERATORS)):
+        for name in names:
+            link = tree / "etc/systemd" / folder / name
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to("/dev/null")
     library = tree / "usr/lib/azlin-lab"
     library.mkdir()
     for name in ("guest_agent.py", "make_home.py"):
