@@ -132,6 +132,9 @@ BUSY_CODES = frozenset(
 
 # Answers that a resource is missing which a write can meet although it was there a moment ago.
 _LATE_CODES = frozenset({"NotFound", "ParentResourceNotFound", "ResourceNotFound", "ShareNotFound"})
+# Microsoft Entra ID's word for too many requests; the SDK drops the status of its answer.
+# Source: Azure docs, reference-error-codes of the identity platform.
+_SIGN_IN_THROTTLED = "AADSTS90055"
 # Answers after which nobody knows whether the request was carried out.
 _CHANCE_STATUSES = frozenset({408, 500, 502, 503, 504})
 
@@ -203,8 +206,8 @@ def is_missing(exc):
 
 def is_throttled(exc):
     """Whether Azure wants fewer requests; not that something else is busy, which it says with the same status."""
-    _code, _message, codes = describe(exc)
-    throttled = getattr(exc, "status_code", None) == 429 or "TooManyRequests" in codes
+    _code, message, codes = describe(exc)
+    throttled = getattr(exc, "status_code", None) == 429 or "TooManyRequests" in codes or _SIGN_IN_THROTTLED in message
     return throttled and not codes & BUSY_CODES
 
 
@@ -260,12 +263,12 @@ def from_azure(exc, doing, default="azure_error"):
         return exc
     names = {cls.__name__ for cls in type(exc).__mro__}
     code, message, _all = describe(exc)
-    if not code and names & {"ClientAuthenticationError", "CredentialUnavailableError"}:
+    if not code and not is_throttled(exc) and names & {"ClientAuthenticationError", "CredentialUnavailableError"}:
         return _authentication(message)
     if names & {"ServiceRequestError", "ServiceResponseError"}:
         return _unreachable(doing, message)
-    status = getattr(exc, "status_code", None)
     if code not in _MEANING_OF:
+        status = 429 if is_throttled(exc) else getattr(exc, "status_code", None)
         default = {401: "authentication_failed", 403: "authorization_failed", 429: "throttled"}.get(status, default)
     return failure(doing, code, message, default)
 
