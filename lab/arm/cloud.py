@@ -51,6 +51,8 @@ class Cloud:
         self.log = RequestLog(state_dir / "requests.jsonl" if state_dir else None)
         self.faults = Faults()
         self.operations = Operations(self)
+        # What rewinding goes back to.
+        self.checkpoint: dict[str, Record] | None = None
         self._purges: list[tuple[str, str]] = []
         self._applied: DataPlaneState | None = None
         self._settling = asyncio.Lock()

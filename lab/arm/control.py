@@ -76,6 +76,23 @@ def _take_names(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _checkpoint(cloud: Cloud, body: typing.Any) -> Answer:
+    """Remember all resources as they are now."""
+    cloud.checkpoint = cloud.store.resources()
+    return Answer(204)
+
+
+def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
+    """Have the resources of the checkpoint again; operations, faults and requests since then are forgotten."""
+    if cloud.checkpoint is None:
+        raise ValueError("there is no checkpoint")
+    cloud.operations.forget()
+    cloud.store.replace(cloud.checkpoint)
+    cloud.faults.clear()
+    cloud.log.clear()
+    return Answer(204)
+
+
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, all faults and all requests."""
     for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
@@ -95,5 +112,7 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("DELETE", "/_lab/faults"): _clear_faults,
     ("PUT", "/_lab/profile"): _set_profile,
     ("PUT", "/_lab/taken-names"): _take_names,
+    ("PUT", "/_lab/checkpoint"): _checkpoint,
+    ("POST", "/_lab/rewind"): _rewind,
     ("POST", "/_lab/reset"): _reset,
 }
