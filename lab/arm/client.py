@@ -80,6 +80,10 @@ class LabClient:
         """Declare account names taken by somebody else in the world."""
         self._control("PUT", "taken-names", list(names))
 
+    def trust(self, **what: typing.Any) -> None:
+        """Accept further ways to sign in (see lab.arm.assertions.Trusted)."""
+        self._control("PUT", "trusted", what)
+
     def checkpoint(self) -> None:
         """Remember all resources as they are now, for ``rewind``."""
         self._control("PUT", "checkpoint")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from lab.arm.assertions import Trusted
 from lab.arm.cloud import Answer, Cloud
 from lab.arm.profiles import PROFILES
 from lab.arm.storage import purge_account
@@ -76,6 +77,12 @@ def _take_names(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _trust(cloud: Cloud, body: typing.Any) -> Answer:
+    """Accept these certificates, federated issuers and this header of the managed identity, and no others."""
+    cloud.trusted = Trusted(**body)
+    return Answer(204)
+
+
 def _checkpoint(cloud: Cloud, body: typing.Any) -> Answer:
     """Remember all resources as they are now."""
     cloud.checkpoint = cloud.store.resources()
@@ -112,6 +119,7 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("DELETE", "/_lab/faults"): _clear_faults,
     ("PUT", "/_lab/profile"): _set_profile,
     ("PUT", "/_lab/taken-names"): _take_names,
+    ("PUT", "/_lab/trusted"): _trust,
     ("PUT", "/_lab/checkpoint"): _checkpoint,
     ("POST", "/_lab/rewind"): _rewind,
     ("POST", "/_lab/reset"): _reset,
