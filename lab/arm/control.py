@@ -101,10 +101,11 @@ def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
 
 
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
-    """Forget all resources, with the data of their shares, all faults and all requests."""
+    """Forget all resources, with the data of their shares, what was trusted, all faults and all requests."""
     for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
         purge_account(cloud, account)
     cloud.operations.forget()
+    cloud.trusted = Trusted()
     cloud.store.clear()
     cloud.faults.clear()
     cloud.log.clear()

@@ -55,8 +55,7 @@ def cloud(arm, monkeypatch, tmp_path, pem):
     for name in ("AZURE_TENANT", "AZURE_CLIENT_ID", "AZURE_SECRET"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    yield arm
-    arm.trust()
+    return arm
 
 
 def federated_token(pem, **changes):

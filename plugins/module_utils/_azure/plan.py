@@ -417,9 +417,15 @@ def _endpoint(wanted, present, location):
         # Bound to an account that was deleted, even when a new one has its name; it cannot be revived.
         steps.append(deletion_of("old_endpoint", "private endpoint", wanted.endpoint, _endpoint_view(endpoint), ()))
         endpoint = group = None
-    if endpoint is None or is_unfinished(endpoint):
+    if endpoint is None or _is_to_be_finished(endpoint):
         steps.append(_new_endpoint(wanted, present, endpoint, location))
     return steps + _zone_group(wanted, group)
+
+
+def _is_to_be_finished(endpoint):
+    """Whether an endpoint is asked for once more; what somebody else is making is theirs to finish."""
+    is_failed = properties(endpoint).get("provisioningState") == "Failed"
+    return is_failed or (guards.is_managed(endpoint) and is_unfinished(endpoint))
 
 
 def _endpoint_view(endpoint):
