@@ -207,12 +207,6 @@ DENIED = {
         "LinkedAuthorizationFailed",
         "Microsoft.Network/virtualNetworks/subnets/join/action",
     ),
-    "approval": (
-        "PUT",
-        f"{ENDPOINT}$",
-        "LinkedAuthorizationFailed",
-        "Microsoft.Storage/storageAccounts/PrivateEndpointConnectionsApproval/action",
-    ),
     "network": ("GET", "virtualNetworks/lab-vnet$", "AuthorizationFailed", "Microsoft.Network/virtualNetworks/read"),
     "policy": ("PUT", f"{ACCOUNT}$", "RequestDisallowedByPolicy", "deny-open-accounts"),
 }
@@ -275,7 +269,6 @@ LATE = {
     "file service": ("PUT", f"{SERVICE}$", 404, "ParentResourceNotFound", 2),
     "share": ("PUT", f"{SHARE}$", 404, "ParentResourceNotFound", 2),
     "share of an account that is not ready": ("PUT", f"{SHARE}$", 409, "StorageAccountIsNotProvisioned", 5),
-    "zone group": ("PUT", "privateDnsZoneGroups/default$", 404, "ParentResourceNotFound", 2),
     "link": ("PUT", "virtualNetworkLinks/", 404, "ParentResourceNotFound", 2),
     # The first of them is the question before the creation.
     "account when it is read": ("GET", f"{ACCOUNT}$", 404, "ResourceNotFound", 2),
