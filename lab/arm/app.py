@@ -139,7 +139,11 @@ class _Exchange:
         token = re.fullmatch(r"/([^/]+)/oauth2/v2\.0/token", self.path)
         if token and self.method == "POST":
             form = dict(urllib.parse.parse_qsl(self.raw.decode()))
-            return Answer(200, auth.issue_token(form, base, token.group(1), identity))
+            return Answer(200, auth.issue_token(form, base, token.group(1), identity, self.cloud.trusted))
+        if self.path == "/msi/token" and self.method == "GET":
+            header = self.request.headers.get("x-identity-header")
+            query = self.request.query_params
+            return Answer(200, auth.managed_identity_token(query, header, base, identity, self.cloud.trusted))
         auth.check_token(self.request.headers.get("authorization"), base, identity)
         return await self._manage(rule)
 

@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The token endpoint for service principals, and the check of bearer tokens."""
+"""The token endpoints for service principals and the managed identity, and the check of bearer tokens."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typing
 import urllib.parse
 import uuid
 
+from lab.arm import assertions
 from lab.arm.errors import ArmError
 from lab.arm.identity import Identity
 
@@ -51,7 +52,7 @@ def openid_configuration(base_url: str, tenant: str, identity: Identity) -> dict
     authority = f"{base_url}/{tenant}"
     return {
         "token_endpoint": f"{authority}/oauth2/v2.0/token",
-        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
         "jwks_uri": f"{authority}/discovery/v2.0/keys",
         "response_types_supported": ["code", "token"],
         "scopes_supported": ["openid"],
@@ -61,7 +62,9 @@ def openid_configuration(base_url: str, tenant: str, identity: Identity) -> dict
     }
 
 
-def issue_token(form: typing.Mapping[str, str], base_url: str, tenant: str, identity: Identity) -> dict:
+def issue_token(
+    form: typing.Mapping[str, str], base_url: str, tenant: str, identity: Identity, trusted: assertions.Trusted
+) -> dict:
     """Answer a client_credentials request or refuse it."""
     _check_tenant(tenant, identity)
     if form.get("grant_type") != "client_credentials":
@@ -81,6 +84,13 @@ def issue_token(form: typing.Mapping[str, str], base_url: str, tenant: str, iden
             "the application has not been installed by the administrator of the tenant or consented to by any user "
             "in the tenant. You may have sent your authentication request to the wrong tenant.",
         )
+    if form.get("client_assertion_type") == assertions.JWT_BEARER:
+        try:
+            endpoint = f"{base_url}/{tenant}/oauth2/v2.0/token"
+            assertions.check(form.get("client_assertion", ""), identity.client_id, endpoint, trusted)
+        except assertions.Refused as refused:
+            raise OAuthError(401, "invalid_client", refused.code, refused.text) from None
+        return _granted(form.get("scope", "").rsplit("/.default", 1)[0], base_url, identity)
     if not form.get("client_secret"):
         raise OAuthError(
             401,
@@ -96,7 +106,27 @@ def issue_token(form: typing.Mapping[str, str], base_url: str, tenant: str, iden
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
             f"not the client secret ID, for a secret added to app '{client}'.",
         )
-    audience = form.get("scope", "").rsplit("/.default", 1)[0]
+    return _granted(form.get("scope", "").rsplit("/.default", 1)[0], base_url, identity)
+
+
+def managed_identity_token(
+    query: typing.Mapping[str, str], header: str | None, base_url: str, identity: Identity, trusted: assertions.Trusted
+) -> dict:
+    """The answer of the local token endpoint of App Service (Azure docs: overview-managed-identity)."""
+    if not trusted.identity_header or not hmac.compare_digest(header or "", trusted.identity_header):
+        raise OAuthError(401, "unauthorized_client", 0, "The X-IDENTITY-HEADER is missing or wrong.")
+    granted = _granted(query.get("resource", "").rstrip("/"), base_url, identity)
+    return {
+        "access_token": granted["access_token"],
+        "expires_on": str(int(time.time()) + LIFETIME),
+        "resource": query.get("resource", ""),
+        "token_type": "Bearer",
+        "client_id": identity.client_id,
+    }
+
+
+def _granted(audience: str, base_url: str, identity: Identity) -> dict:
+    """A token for the Resource Manager, and for nothing else."""
     if not _same_host(audience, base_url):
         raise OAuthError(
             400,
@@ -104,7 +134,7 @@ def issue_token(form: typing.Mapping[str, str], base_url: str, tenant: str, iden
             500011,
             f"The resource principal named {audience} was not found in the tenant named azlin lab.",
         )
-    claims = {"aud": audience, "tid": tenant, "appid": identity.client_id, "exp": int(time.time()) + LIFETIME}
+    claims = {"aud": audience, "tid": identity.tenant, "appid": identity.client_id, "exp": int(time.time()) + LIFETIME}
     return {
         "token_type": "Bearer",
         "expires_in": LIFETIME,

@@ -80,6 +80,18 @@ class LabClient:
         """Declare account names taken by somebody else in the world."""
         self._control("PUT", "taken-names", list(names))
 
+    def trust(self, **what: typing.Any) -> None:
+        """Accept further ways to sign in (see lab.arm.assertions.Trusted)."""
+        self._control("PUT", "trusted", what)
+
+    def checkpoint(self) -> None:
+        """Remember all resources as they are now, for ``rewind``."""
+        self._control("PUT", "checkpoint")
+
+    def rewind(self) -> None:
+        """Go back to the checkpoint; faults and requests are forgotten."""
+        self._control("POST", "rewind")
+
     def reset(self) -> None:
         """Forget all resources, faults and requests."""
         self._control("POST", "reset")

@@ -12,6 +12,7 @@ import typing
 import urllib.parse
 
 from lab.arm import errors
+from lab.arm.assertions import Trusted
 from lab.arm.exports import data_plane_state
 from lab.arm.faults import Faults
 from lab.arm.identity import Identity
@@ -48,9 +49,12 @@ class Cloud:
         self.page_size = 1000
         self.base_url = ""
         self.store = Store(state_dir / "state.json" if state_dir else None)
+        self.trusted = Trusted()
         self.log = RequestLog(state_dir / "requests.jsonl" if state_dir else None)
         self.faults = Faults()
         self.operations = Operations(self)
+        # What rewinding goes back to.
+        self.checkpoint: dict[str, Record] | None = None
         self._purges: list[tuple[str, str]] = []
         self._applied: DataPlaneState | None = None
         self._settling = asyncio.Lock()

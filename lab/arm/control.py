@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from lab.arm.assertions import Trusted
 from lab.arm.cloud import Answer, Cloud
 from lab.arm.profiles import PROFILES
 from lab.arm.storage import purge_account
@@ -76,11 +77,35 @@ def _take_names(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _trust(cloud: Cloud, body: typing.Any) -> Answer:
+    """Accept these certificates, federated issuers and this header of the managed identity, and no others."""
+    cloud.trusted = Trusted(**body)
+    return Answer(204)
+
+
+def _checkpoint(cloud: Cloud, body: typing.Any) -> Answer:
+    """Remember all resources as they are now."""
+    cloud.checkpoint = cloud.store.resources()
+    return Answer(204)
+
+
+def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
+    """Have the resources of the checkpoint again; operations, faults and requests since then are forgotten."""
+    if cloud.checkpoint is None:
+        raise ValueError("there is no checkpoint")
+    cloud.operations.forget()
+    cloud.store.replace(cloud.checkpoint)
+    cloud.faults.clear()
+    cloud.log.clear()
+    return Answer(204)
+
+
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
-    """Forget all resources, with the data of their shares, all faults and all requests."""
+    """Forget all resources, with the data of their shares, what was trusted, all faults and all requests."""
     for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
         purge_account(cloud, account)
     cloud.operations.forget()
+    cloud.trusted = Trusted()
     cloud.store.clear()
     cloud.faults.clear()
     cloud.log.clear()
@@ -95,5 +120,8 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("DELETE", "/_lab/faults"): _clear_faults,
     ("PUT", "/_lab/profile"): _set_profile,
     ("PUT", "/_lab/taken-names"): _take_names,
+    ("PUT", "/_lab/trusted"): _trust,
+    ("PUT", "/_lab/checkpoint"): _checkpoint,
+    ("POST", "/_lab/rewind"): _rewind,
     ("POST", "/_lab/reset"): _reset,
 }

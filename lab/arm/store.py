@@ -80,6 +80,14 @@ class Store:
         """Forget everything."""
         self._records, self.operations, self.facts = {}, {}, {}
 
+    def resources(self) -> dict[str, Record]:
+        """A copy of all records, for ``replace``."""
+        return copy.deepcopy(self._records)
+
+    def replace(self, records: dict[str, Record]) -> None:
+        """Have these records and no operation, as before they were changed."""
+        self._records, self.operations = copy.deepcopy(records), {}
+
     def get(self, resource_id: str) -> Record | None:
         """The record with this id, whatever its case."""
         return self._records.get(resource_id.rstrip("/").lower())

@@ -18,6 +18,8 @@ options:
         the Azure CLI. It never tries a managed identity.
       - V(env) takes a service principal from the options and the environment, V(credential_file) one from a profile,
         V(cli) the login of C(az login), V(msi) the managed identity of the machine.
+      - A service principal proves itself with a secret, a certificate, or the token of a federated issuer in the file
+        that E(AZURE_FEDERATED_TOKEN_FILE) names (workload identity, OIDC of a pipeline), in this order.
       - When not set, E(ANSIBLE_AZURE_AUTH_SOURCE) decides, else V(auto).
     type: str
     choices: [auto, cli, credential_file, env, msi]
@@ -72,5 +74,6 @@ requirements:
 notes:
   - Runs on the controller (C(localhost)), never on the hosts. Set C(ansible_python_interpreter) to
     C({{ ansible_playbook_python }}) there, so that the Python with the libraries is used.
+  - E(AZURE_AUTHORITY_HOST) is honoured with V(AzureCloud); the other clouds name their authority themselves.
   - E(HTTPS_PROXY) and E(REQUESTS_CA_BUNDLE) are honoured.
 """

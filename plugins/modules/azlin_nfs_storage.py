@@ -176,7 +176,7 @@ options:
     type: dict
   allow_shrink:
     description:
-      - Whether O(size) may be smaller than what is provisioned.
+      - Whether O(size) may be smaller than what is provisioned. Azure allows that 24 hours after the last increase.
     type: bool
     default: false
   confirm:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import waiters
 from lab.arm.seed import seed
 from lab.arm.server import running
 
@@ -43,9 +44,16 @@ def server(disk):
 
 
 @pytest.fixture
+def impatient(monkeypatch):
+    """The modules wait for a busy resource as seldom as for a fast one."""
+    monkeypatch.setattr(waiters, "BUSY_PAUSE", (0.02, 0.1))
+
+
+@pytest.fixture
 def arm(server, monkeypatch):
     """The Resource Manager with nothing in it but the seed, and an environment that signs in to it."""
     server.reset()
+    server.profile("fast")
     server.taken_names()
     seed(server, [("worker-1", "10.30.1.11"), ("worker-2", "10.30.1.12")])
     for name, value in server.env().items():

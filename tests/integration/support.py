@@ -13,6 +13,9 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import converge
+from lab.arm.client import LabError
+
 MODULES = "ansible_collections.azlin.storage.plugins.modules"
 GROUP = "azlin-lab"
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
@@ -44,6 +47,76 @@ def service_network(**extra):
 def storage(name="teamhomes01", **extra):
     """The options of a storage behind a private endpoint."""
     return {"name": name, "resource_group": GROUP, "size": "500GiB", "network": endpoint_network(), **extra}
+
+
+def deletion(**extra):
+    """The options that delete the storage."""
+    return {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01", **extra}
+
+
+def assert_refused(result, error_code, *words):
+    """One clear error: failed, with its code, naming the values, and nothing of Python's insides."""
+    assert result.get("failed") is True
+    assert result["error_code"] == error_code
+    for word in words:
+        assert word in result["msg"]
+    assert "Traceback" not in json.dumps(result) and "exception" not in result
+    assert all(entry["cause"] and entry["remedy"] for entry in result["causes"])
+
+
+def exists(arm, path, api):
+    """Whether there is something at an id."""
+    try:
+        arm.request("GET", path, api_version=api)
+    except LabError as error:
+        assert " 404 " in str(error)
+        return False
+    return True
+
+
+def sent(arm, method, ending):
+    """The log's entries of one method to paths with an ending."""
+    return [one for one in arm.requests() if one["method"] == method and one["path"].endswith(ending)]
+
+
+def assert_succeeded(result):
+    """The module did what it was asked for."""
+    assert "error_code" not in result, result["msg"]
+    return result
+
+
+def assert_finished(arm, **options):
+    """A run does what is left to do, the next one finds nothing, and there is one of everything."""
+    assert_succeeded(run_module("azlin_nfs_storage", **options))
+    arm.clear_requests()
+    again = run_module("azlin_nfs_storage", **options)
+    assert (again["changed"], again["plan"], writes(arm)) == (False, [], [])
+    if options.get("state") == "absent":
+        return again
+    kinds = {
+        storage_id(arm, "storageAccounts"): STORAGE_API,
+        network_id(arm, "privateEndpoints"): NETWORK_API,
+        network_id(arm, "privateDnsZones"): DNS_API,
+    }
+    for path, api in kinds.items():
+        assert len(arm.request("GET", path, api_version=api)["value"]) <= 1
+    states = [one["state"] for one in again["storage"]["network"]["private_endpoints"]]
+    assert again["storage"]["provisioning_state"] == "Succeeded" and set(states) <= {"Approved"}
+    return again
+
+
+@contextlib.contextmanager
+def before_the_first_write(monkeypatch, action):
+    """Have something happen between a run's reading and its writing."""
+    carry_out = converge.apply
+
+    def apply(*args):
+        action()
+        carry_out(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(converge, "apply", apply)
+        yield
 
 
 def writes(arm):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from lab.arm.client import LabError
 from tests.integration.support import (
     DNS_API,
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    deletion,
+    exists,
     network_id,
     run_module,
     service_network,
@@ -24,19 +25,6 @@ from tests.integration.support import (
 MODULE = "azlin_nfs_storage"
 ACCOUNT = "storageAccounts/teamhomes01"
 ZONE = "privateDnsZones/privatelink.file.core.lab.test"
-
-
-def deletion(**extra):
-    return {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01", **extra}
-
-
-def exists(arm, path, api):
-    try:
-        arm.request("GET", path, api_version=api)
-    except LabError as error:
-        assert " 404 " in str(error)
-        return False
-    return True
 
 
 def attach(state="present", **extra):

@@ -14,6 +14,7 @@ from tests.integration.support import (
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    assert_refused,
     endpoint_network,
     network_id,
     run_module,
@@ -25,16 +26,6 @@ from tests.integration.support import (
 
 MODULE = "azlin_nfs_storage"
 ACCOUNT = "storageAccounts/teamhomes01"
-
-
-def assert_refused(result, error_code, *words):
-    """One clear error: failed, with its code, naming the values, and nothing of Python's insides."""
-    assert result.get("failed") is True
-    assert result["error_code"] == error_code
-    for word in words:
-        assert word in result["msg"]
-    assert "Traceback" not in json.dumps(result) and "exception" not in result
-    assert all(entry["cause"] and entry["remedy"] for entry in result["causes"])
 
 
 BAD_OPTIONS = {

@@ -7,9 +7,12 @@ import copy
 import time
 import types
 
+import jwt
 import pytest
+import trustme
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import ClientSecretCredential
+from azure.identity import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
+from cryptography.hazmat.primitives import serialization
 
 from lab.arm import client as lab_client
 
@@ -65,6 +68,81 @@ def test_the_labs_own_client_signs_in_again_before_its_token_ends(arm, azure, mo
 def test_wrong_credentials_are_refused(arm, changes, code):
     with pytest.raises(ClientAuthenticationError, match=code):
         credential(arm, **changes).get_token(f"{arm.url}/.default")
+
+
+def rsa_pem():
+    """A private key with its certificate, and the certificate alone."""
+    made = trustme.CA().issue_cert("azlin.test", key_type=trustme.KeyType.RSA)
+    return made.private_key_and_cert_chain_pem.bytes(), made.cert_chain_pems[0].bytes().decode()
+
+
+def federated(arm, key, **changes):
+    claims = {
+        "iss": "https://issuer.test",
+        "sub": "homes",
+        "aud": "api://AzureADTokenExchange",
+        "exp": time.time() + 60,
+        **changes,
+    }
+    made = ClientAssertionCredential(
+        arm.tenant,
+        arm.client_id,
+        lambda: jwt.encode(claims, key, algorithm="RS256"),
+        authority=arm.url,
+        disable_instance_discovery=True,
+        connection_verify=arm.ca_file,
+    )
+    return made.get_token(f"{arm.url}/.default").token
+
+
+def test_a_certificate_counts_only_when_it_is_trusted(arm):
+    both, certificate = rsa_pem()
+    options = {"authority": arm.url, "disable_instance_discovery": True, "connection_verify": arm.ca_file}
+
+    def token():
+        made = CertificateCredential(arm.tenant, arm.client_id, certificate_data=both, **options)
+        return made.get_token(f"{arm.url}/.default").token
+
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700027"):
+        token()
+    arm.trust(certificates=[rsa_pem()[1], certificate])
+    assert token()
+
+
+@pytest.mark.parametrize(
+    "changes, code",
+    [
+        ({"sub": "else"}, "AADSTS700213"),
+        ({"iss": "https://else.test"}, "AADSTS700213"),
+        ({"aud": "else"}, "AADSTS700212"),
+        ({"exp": 1}, "AADSTS700024"),
+        ({"nbf": 9_999_999_999}, "AADSTS700024"),
+    ],
+)
+def test_a_federated_token_counts_only_for_what_is_trusted(arm, changes, code):
+    key = serialization.load_pem_private_key(rsa_pem()[0], None)
+    other = serialization.load_pem_private_key(rsa_pem()[0], None)
+    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = key.public_key().public_bytes(*form).decode()
+    arm.trust(federated=[{"issuer": "https://issuer.test", "subject": "homes", "key": public}])
+    assert federated(arm, key)
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700027"):
+        federated(arm, other)
+    with pytest.raises(ClientAuthenticationError, match=code):
+        federated(arm, key, **changes)
+
+
+def test_the_managed_identity_needs_its_header(arm, anonymous, azure):
+    arm.trust(identity_header="known")
+    query = {"api-version": "2019-08-01", "resource": arm.url}
+    answer = anonymous.get("/msi/token", params=query, headers={"X-IDENTITY-HEADER": "known"}).json()
+    headers = {"Authorization": f"Bearer {answer['access_token']}"}
+    group = anonymous.get(azure.group_id, params={"api-version": "2025-04-01"}, headers=headers)
+    assert (group.status_code, answer["resource"]) == (200, arm.url)
+    for wrong in ({}, {"X-IDENTITY-HEADER": "guess"}):
+        assert anonymous.get("/msi/token", params=query, headers=wrong).status_code == 401
+    arm.trust()
+    assert anonymous.get("/msi/token", params=query, headers={"X-IDENTITY-HEADER": ""}).status_code == 401
 
 
 def test_wrong_secret_is_401_invalid_client(arm, anonymous):

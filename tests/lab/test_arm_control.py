@@ -99,6 +99,21 @@ def test_reset_forgets_resources_and_purges_data(azure, arm, plane):
     assert plane.purged == [("homes", "home")]
 
 
+def test_rewinding_goes_back_to_the_checkpoint(azure, arm, plane):
+    with pytest.raises(LabError, match="no checkpoint"):
+        arm.rewind()
+    azure.account()
+    arm.checkpoint()
+    for _time in range(2):
+        azure.share()
+        azure.vnet()
+        arm.faults({"path": "resourceGroups", "status": 500, "times": 0})
+        arm.rewind()
+        assert (arm.status()["resources"], arm.status()["faults"], arm.requests()) == (2, [], [])
+        assert plane.state.exports == ()
+    assert azure.storage.storage_accounts.get_properties(GROUP, "homes").provisioning_state == "Succeeded"
+
+
 def test_a_failing_data_plane_is_an_internal_error_and_is_tried_again(azure, plane, monkeypatch):
     azure.account()
 

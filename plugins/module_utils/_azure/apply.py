@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import with_storage_service
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     finish,
@@ -30,12 +31,13 @@ _NETWORK_KINDS = (
 )
 
 
-def check_name(azure, account_id):
+def check_name(azure, account_id, deadline):
     """Raise if the account's name belongs to somebody else; Azure takes the question as a POST."""
     doing = f"Checking the name {account_id.name}"
     query = {"name": account_id.name, "type": "Microsoft.Storage/storageAccounts"}
+    ask = azure.storage().storage_accounts.check_name_availability
     try:
-        answer = azure.storage().storage_accounts.check_name_availability(query, cls=wire.body)
+        answer = while_busy(lambda: ask(query, cls=wire.body), deadline, doing)
     except Exception as exc:
         raise errors.from_azure(exc, doing) from exc
     if answer.get("nameAvailable") is False:
@@ -46,7 +48,7 @@ def check_name(azure, account_id):
 def apply(azure, plan, deadline):
     """Carry out all steps. After a failure no step is started; those under way are waited for."""
     if any(step.key == "account" and step.action == "create" for step in plan):
-        check_name(azure, next(step.id for step in plan if step.key == "account"))
+        check_name(azure, next(step.id for step in plan if step.key == "account"), deadline)
     waiting, running, done = list(plan), {}, set()
     planned = {step.key for step in plan}
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
@@ -71,8 +73,6 @@ def perform(azure, step, deadline):
     except AzlinError:
         raise
     except Exception as exc:
-        if step.action == "delete" and errors.is_missing(exc):
-            return
         raise errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error") from exc
     if step.action != "delete":
         verify(content, step.id, doing, default)
@@ -80,7 +80,12 @@ def perform(azure, step, deadline):
 
 def _send(azure, step, deadline, doing):
     if step.action == "delete":
-        return _DELETIONS[step.kind](azure, step, deadline, doing)
+        try:
+            return _DELETIONS[step.kind](azure, step, deadline, doing)
+        except Exception as exc:
+            if errors.is_missing(exc):
+                return None
+            raise
     return _WRITES[step.kind](azure, step, deadline, doing)
 
 
@@ -95,8 +100,14 @@ def _virtual_network(azure, step, deadline, doing):
 
 
 def _subnet(azure, step, deadline, doing):
-    begin = azure.network(step.id.subscription).subnets.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+    """Azure replaces a subnet as a whole, so it is read at the last moment and sent only if it is still the same."""
+    subnets = azure.network(step.id.subscription).subnets
+    where = (step.id.resource_group, step.id.parent.name, step.id.name)
+    body, headers = step.body, {}
+    if step.action == "update":
+        now = subnets.get(*where, cls=wire.body)
+        body, headers = with_storage_service(now), {"If-Match": now["etag"]} if now.get("etag") else {}
+    return _long(subnets.begin_create_or_update, deadline, doing, *where, body, headers=headers)
 
 
 def _zone(azure, step, deadline, doing):

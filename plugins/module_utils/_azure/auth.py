@@ -25,12 +25,14 @@ _ENVIRONMENT = {
     "x509_certificate_path": ("AZURE_X509_CERTIFICATE_PATH", "AZURE_CLIENT_CERTIFICATE_PATH"),
     "profile": ("AZURE_PROFILE",),
 }
+# Set by AKS and by pipelines that sign in without a secret; azure.azcollection has no option for it.
+_TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
 SOURCES = ("auto", "cli", "credential_file", "env", "msi")
 
 
 @dataclass(frozen=True)
 class Login:
-    """What azure-identity is asked to do; ``kind`` is secret, certificate, cli or msi."""
+    """What azure-identity is asked to do; ``kind`` is secret, certificate, federated, cli or msi."""
 
     kind: str
     subscription_id: str
@@ -39,6 +41,7 @@ class Login:
     client_id: str = ""
     secret: str = ""
     certificate_path: str = ""
+    token_file: str = ""
 
     def __repr__(self):
         return f"Login(kind={self.kind!r}, subscription_id={self.subscription_id!r})"
@@ -89,7 +92,7 @@ def resolve(params, environ=None, home=None):
     variables = _from_environment(environ)
     profile = options["profile"] or variables["profile"]
     if source in ("auto", "env"):
-        login = _service_principal(_filled(options, variables))
+        login = _service_principal(_filled(options, variables), environ.get(_TOKEN_FILE))
         if login:
             return _checked(login)
         if source == "env":
@@ -141,16 +144,18 @@ def _cli_subscription(environ, home):
     return next((item.get("id") for item in listed if item.get("isDefault")), None)
 
 
-def _service_principal(values):
+def _service_principal(values, token_file=None):
     """A login for complete service principal values, else None."""
     if not (values["client_id"] and values["tenant"]):
         return None
     if values["secret"]:
         return _login("secret", values)
-    return _login("certificate", values) if values["x509_certificate_path"] else None
+    if values["x509_certificate_path"]:
+        return _login("certificate", values)
+    return _login("federated", values, token_file) if token_file else None
 
 
-def _login(kind, values):
+def _login(kind, values, token_file=None):
     return Login(
         kind=kind,
         subscription_id=values["subscription_id"] or "",
@@ -159,6 +164,7 @@ def _login(kind, values):
         client_id=values["client_id"] or "",
         secret=values["secret"] or "",
         certificate_path=values["x509_certificate_path"] or "",
+        token_file=token_file or "",
     )
 
 
@@ -184,7 +190,7 @@ def _none_found(reason):
         f"No credentials: {reason}.",
         causes=[
             (
-                "client id, tenant and secret (or certificate) must all be there",
+                "client id, tenant and secret (or certificate, or federated token file) must all be there",
                 "Set AZURE_CLIENT_ID, AZURE_TENANT and AZURE_SECRET, or choose another auth_source.",
             )
         ],
@@ -245,7 +251,11 @@ def credential(login, cloud, identity):
     if login.kind == "msi":
         return identity.ManagedIdentityCredential(**({"client_id": login.client_id} if login.client_id else {}))
     # Only the authorities of Microsoft's own clouds are known to the discovery service.
-    common["disable_instance_discovery"] = cloud.is_custom
+    common["disable_instance_discovery"] = cloud.is_custom or bool(os.environ.get("AZURE_AUTHORITY_HOST"))
+    if login.kind == "federated":
+        return identity.WorkloadIdentityCredential(
+            tenant_id=login.tenant, client_id=login.client_id, token_file_path=login.token_file, **common
+        )
     if login.kind == "certificate":
         return identity.CertificateCredential(login.tenant, login.client_id, login.certificate_path, **common)
     return identity.ClientSecretCredential(login.tenant, login.client_id, login.secret, **common)

@@ -60,8 +60,20 @@ class SharedToken:
         with self._lock:
             token = self._tokens.get(scopes)
             if token is None or kwargs.get("claims") or token.expires_on - time.time() < _TOKEN_RESERVE:
-                token = self._tokens[scopes] = self._credential.get_token(*scopes, **kwargs)
+                try:
+                    token = self._tokens[scopes] = self._credential.get_token(*scopes, **kwargs)
+                except OSError as exc:
+                    raise _unusable(exc) from exc
             return token
+
+
+def _unusable(exc):
+    """The error for credentials that cannot even be presented."""
+    return AzlinError(
+        "authentication_failed",
+        f"The credentials cannot be used: {exc}",
+        causes=[("a malformed tenant, authority, certificate or token file", "Check the authentication options.")],
+    )
 
 
 class Azure:
@@ -128,11 +140,7 @@ class Azure:
         try:
             return SharedToken(auth.credential(self._login, self.cloud, self._identity))
         except (ValueError, OSError) as exc:
-            raise AzlinError(
-                "authentication_failed",
-                f"The credentials cannot be used: {exc}",
-                causes=[("a malformed tenant, authority or certificate file", "Check the authentication options.")],
-            ) from exc
+            raise _unusable(exc) from exc
 
     def _fetch(self, url):
         """The JSON behind a URL, over the SDK's own transport, so that proxies and CA bundles mean the same."""

@@ -8,12 +8,14 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps
+import time
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps, waiters
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
-from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
+from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import SHOWN, forecast
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import observe, observe_for_deletion
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import plan
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
@@ -34,9 +36,23 @@ def _present(azure, wanted, deadline, check_mode):
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
-        present = observe(azure, wanted)
+        present = _observe_settled(azure, wanted, planned, deadline)
         _verify(wanted, present)
     return {**_outcome(planned), "storage": storage_of(present)}
+
+
+def _observe_settled(azure, wanted, planned, deadline):
+    """What is there after the work; Azure does not show everything everywhere at once."""
+    written = {step.key for step in planned if step.action != "delete"} & SHOWN
+    pause, longest = waiters.BUSY_PAUSE
+    for _chance in range(waiters.CHANCES):
+        present = observe(azure, wanted)
+        shown = [getattr(present, key) for key in written]
+        if all(one is not None and not is_unfinished(one) for one in shown) or deadline.remaining() <= pause:
+            return present
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
+    return observe(azure, wanted)
 
 
 def _verify(wanted, present):

@@ -53,6 +53,7 @@ _MEANINGS = {
         "ShareHasSnapshots",
         "ShareSnapshotInProgress",
     ),
+    "size_decrease_refused": ("ContainerQuotaDowngradeNotAllowed",),
     "throttled": ("TooManyRequests",),
     "network_failed": ("NetworkAclsValidationFailure",),
 }
@@ -95,6 +96,14 @@ _REMEDIES = {
         "the region does not exist or does not offer the resource",
         "Choose a region that 'az account list-locations' shows and that offers premium file shares.",
     ),
+    "TotalSharesProvisionedCapacityExceedsAccountLimit": (
+        "all shares of the account together are larger than Azure allows, soft-deleted ones included",
+        "Ask for a smaller size, use another account, or wait until soft-deleted shares are gone for good.",
+    ),
+    "ContainerQuotaDowngradeNotAllowed": (
+        "a share can be made smaller only 24 hours after it last became larger",
+        "Run again when that time is over.",
+    ),
     "TooManyRequests": (
         "the subscription sent more requests than Azure allows in a window",
         "Run again after a few minutes, with fewer forks.",
@@ -109,6 +118,8 @@ _REMEDIES["StorageAccountAlreadyExists"] = _REMEDIES["AccountAlreadyExists"] = (
 BUSY_CODES = frozenset(
     {
         "AnotherOperationInProgress",
+        # Somebody changed the resource between our read and our write: both are done again.
+        "PreconditionFailed",
         "ReferencedResourceNotProvisioned",
         "RetryableError",
         "ShareBeingDeleted",
@@ -117,6 +128,31 @@ BUSY_CODES = frozenset(
         "SubnetsNotProvisioned",
     }
 )
+
+
+# Answers that a resource is missing which a write can meet although it was there a moment ago.
+_LATE_CODES = frozenset({"NotFound", "ParentResourceNotFound", "ResourceNotFound", "ShareNotFound"})
+# Microsoft Entra ID's word for too many requests; the SDK drops the status of its answer.
+# Source: Azure docs, reference-error-codes of the identity platform.
+_SIGN_IN_THROTTLED = "AADSTS90055"
+# Answers after which nobody knows whether the request was carried out.
+_CHANCE_STATUSES = frozenset({408, 500, 502, 503, 504})
+
+
+class Failed(Exception):
+    """An operation whose last answer is HTTP 200 with an error in it; ``payload`` is Azure's error object."""
+
+    def __init__(self, payload):
+        super().__init__(str(payload.get("message") or "no reason given"))
+        self.payload = payload
+
+
+class Lost(Exception):
+    """An operation that Azure does not know any more, which says nothing about what became of it."""
+
+    def __init__(self, exc):
+        super().__init__(str(exc))
+        self.response = getattr(exc, "response", None)
 
 
 def describe(exc):
@@ -129,6 +165,8 @@ def describe(exc):
 
 def _payload(exc):
     """The object with ``code`` and ``message`` of an error response; an empty dict if there is none."""
+    if isinstance(exc, Failed):
+        return exc.payload
     response = getattr(exc, "response", None)
     try:
         content = json.loads(response.text()) if response is not None else {}
@@ -166,9 +204,41 @@ def is_missing(exc):
     return getattr(exc, "status_code", None) == 404 and describe(exc)[0] not in ("", "SubscriptionNotFound")
 
 
+def is_throttled(exc):
+    """Whether Azure wants fewer requests; not that something else is busy, which it says with the same status."""
+    _code, message, codes = describe(exc)
+    throttled = getattr(exc, "status_code", None) == 429 or "TooManyRequests" in codes or _SIGN_IN_THROTTLED in message
+    return throttled and not codes & BUSY_CODES
+
+
 def is_busy(exc):
     """Whether the same request can succeed a little later."""
-    return bool(describe(exc)[2] & BUSY_CODES)
+    return is_throttled(exc) or bool(describe(exc)[2] & BUSY_CODES)
+
+
+def is_chance(exc):
+    """Whether the same write may succeed at once: answer or operation were lost, or a parent is not seen everywhere.
+
+    Every write of this collection can be repeated: it says what shall be, not what shall change.
+    """
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    status = getattr(exc, "status_code", None)
+    return (
+        isinstance(exc, Lost)
+        or bool(names & {"ServiceRequestError", "ServiceResponseError"})
+        or status in _CHANCE_STATUSES
+        or (status == 404 and describe(exc)[0] in _LATE_CODES)
+    )
+
+
+def retry_after(exc):
+    """The seconds that Azure wants to be left alone for, or None when it does not say."""
+    headers = getattr(getattr(exc, "response", None), "headers", None) or {}
+    for name, unit in (("Retry-After", 1), ("x-ms-retry-after-ms", 1000)):
+        text = str(headers.get(name) or "").strip()
+        if text.isdigit() and int(text):
+            return int(text) / unit
+    return None
 
 
 def failure(doing, code, message, default="azure_error"):
@@ -193,12 +263,12 @@ def from_azure(exc, doing, default="azure_error"):
         return exc
     names = {cls.__name__ for cls in type(exc).__mro__}
     code, message, _all = describe(exc)
-    if not code and names & {"ClientAuthenticationError", "CredentialUnavailableError"}:
+    if not code and not is_throttled(exc) and names & {"ClientAuthenticationError", "CredentialUnavailableError"}:
         return _authentication(message)
     if names & {"ServiceRequestError", "ServiceResponseError"}:
         return _unreachable(doing, message)
-    status = getattr(exc, "status_code", None)
     if code not in _MEANING_OF:
+        status = 429 if is_throttled(exc) else getattr(exc, "status_code", None)
         default = {401: "authentication_failed", 403: "authorization_failed", 429: "throttled"}.get(status, default)
     return failure(doing, code, message, default)
 

@@ -13,22 +13,16 @@ from dataclasses import replace
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
 
-_FIELDS = {
-    "account": "account",
-    "file_service": "file_service",
-    "share": "share",
-    "endpoint": "endpoint",
-    "zone_group": "zone_group",
-}
+# Keys of steps whose resource is the field of that name of what is present.
+SHOWN = frozenset({"account", "file_service", "share", "endpoint", "zone_group"})
 
 
 def forecast(wanted, present, plan):
     """Return ``present`` as the plan would leave it; what only Azure knows stays unknown."""
     for step in plan:
-        if step.key in _FIELDS:
-            field = _FIELDS[step.key]
-            changed = None if step.action == "delete" else _merged(getattr(present, field), step, wanted)
-            present = replace(present, **{field: changed})
+        if step.key in SHOWN:
+            changed = None if step.action == "delete" else _merged(getattr(present, step.key), step, wanted)
+            present = replace(present, **{step.key: changed})
         if step.key == "endpoint" and step.action == "delete":
             present = replace(present, account=_disconnected(present.account, step.id))
     return present

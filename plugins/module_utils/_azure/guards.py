@@ -8,6 +8,8 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
@@ -126,7 +128,10 @@ def immutable(what, is_now, should_be):
 
 def _check_size(wanted, present):
     size_gib = properties(present.share).get("shareQuota")
-    if None in (size_gib, wanted.size_gib) or wanted.size_gib >= size_gib or wanted.allow_shrink:
+    if None in (size_gib, wanted.size_gib) or wanted.size_gib >= size_gib:
+        return
+    if wanted.allow_shrink:
+        _check_shrinkable(wanted, present, size_gib)
         return
     raise AzlinError(
         "size_decrease_refused",
@@ -136,6 +141,19 @@ def _check_size(wanted, present):
             ("the playbook is older than the storage", f"Set size to {size_gib}GiB, or leave it out."),
             ("it shall really shrink", "Set allow_shrink: true."),
         ],
+    )
+
+
+def _check_shrinkable(wanted, present, size_gib):
+    """Azure makes a share smaller only 24 hours after it last became larger, and says when that is over."""
+    allowed = properties(present.share).get("nextAllowedQuotaDowngradeTime")
+    if not (allowed and present.moment) or parsedate_to_datetime(allowed) <= present.moment:
+        return
+    raise AzlinError(
+        "size_decrease_refused",
+        f"size: {wanted.account.name}/{wanted.share} has {size_gib} GiB and can be made smaller, to "
+        f"{wanted.size_gib} GiB, from {allowed} on.",
+        causes=[("Azure wants 24 hours between an increase and a decrease", "Run again after that time.")],
     )
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, errors, wire
+from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, errors, waiters, wire
 
 # Requests in flight at once; Azure answers reads of one subscription in parallel.
 WORKERS = 10
@@ -33,6 +34,7 @@ class Present:
     virtual_machines: tuple = ()
     resource_group: dict | None = None
     regions: dict | None = None
+    moment: datetime | None = None
 
     @property
     def endpoints(self):
@@ -59,10 +61,15 @@ def concurrently(calls):
         return {key: future.result() for key, future in futures.items()}
 
 
+def _patiently(call, doing):
+    """A read that waits while Azure wants fewer of them. What fails by chance the SDK has repeated by itself."""
+    return waiters.while_busy(call, waiters.Deadline(waiters.READ_PATIENCE), f"Reading {doing}", chances=0)
+
+
 def read(doing, call, *args, **kwargs):
     """The body of one resource, or None when it does not exist; everything else that goes wrong is an error."""
     try:
-        return call(*args, cls=wire.body, **kwargs)
+        return _patiently(lambda: call(*args, cls=wire.body, **kwargs), doing)
     except Exception as exc:
         if errors.is_missing(exc):
             return None
@@ -72,7 +79,7 @@ def read(doing, call, *args, **kwargs):
 def read_list(doing, call, *args, missing=None, **kwargs):
     """The bodies of all pages of a list; ``missing`` is returned when its parent does not exist, unless None."""
     try:
-        return tuple(wire.items(call, *args, **kwargs))
+        return tuple(_patiently(lambda: wire.items(call, *args, **kwargs), doing))
     except Exception as exc:
         if missing is not None and errors.is_missing(exc):
             return missing
@@ -95,7 +102,7 @@ def observe(azure, wanted):
         calls.update(_network_calls(azure, wanted.network))
     values = concurrently(calls)
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
-    present = {**values, "virtual_networks": networks}
+    present = {**values, "virtual_networks": networks, "moment": datetime.now(timezone.utc)}
     if present["account"] is None:
         present.update(_before_creation(azure, wanted.account))
     return Present(**present)
@@ -169,7 +176,7 @@ def _regions(azure):
     then says by itself what is wrong with the account.
     """
     try:
-        listed = wire.items(azure.storage().skus.list)
+        listed = _patiently(lambda: wire.items(azure.storage().skus.list), "the regions")
     except Exception as exc:
         if getattr(exc, "status_code", None) in (403, 404):
             return None

@@ -44,6 +44,11 @@ def plan(wanted, present):
     return steps
 
 
+def is_unfinished(resource):
+    """Whether Azure failed the last write of a resource, or a run that was killed left Azure at it."""
+    return properties(resource).get("provisioningState") not in (None, "Succeeded")
+
+
 def changes(before, after):
     """The entries of two flat dicts that differ, as a pair of dicts."""
     keys = [key for key in after if before.get(key) != after[key]]
@@ -115,6 +120,14 @@ def _services(subnet):
     return [endpoint.get("service") for endpoint in properties(subnet).get("serviceEndpoints") or []]
 
 
+def with_storage_service(subnet):
+    """The whole subnet with the service endpoint in it."""
+    if STORAGE_SERVICE in _services(subnet):
+        return subnet
+    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
+    return {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
+
+
 def _subnet(network, subnet, subnet_id, needs):
     """The step for one subnet, or None. A change sends the whole subnet back, since Azure replaces it as a whole."""
     if subnet is None:
@@ -123,8 +136,7 @@ def _subnet(network, subnet, subnet_id, needs):
         return Step(_subnet_key(subnet_id), "create", "subnet", subnet_id, None, view, body, needs)
     if network.mode != "service_endpoint" or STORAGE_SERVICE in _services(subnet):
         return None
-    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
-    body = {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
+    body = with_storage_service(subnet)
     before, after = changes(_subnet_view(subnet), _subnet_view(body))
     return Step(_subnet_key(subnet_id), "update", "subnet", subnet_id, before, after, body, needs)
 
@@ -139,10 +151,24 @@ def _zone(wanted, present):
     if present.zone is None:
         body = {"location": "global", "tags": OWN_TAGS}
         steps.append(Step("zone", "create", "private DNS zone", zone_id, None, {"tags": OWN_TAGS}, body))
+    elif wanted.network.zone_is_own and is_unfinished(present.zone):
+        body = {"location": "global", "tags": present.zone.get("tags") or {}}
+        steps.append(_finishing("zone", "private DNS zone", zone_id, present.zone, body, ()))
     for vnet_id in wanted.network.virtual_networks:
-        if not any(same_id(dig(link, "properties", "virtualNetwork", "id"), vnet_id) for link in present.links):
+        links = [one for one in present.links if same_id(dig(one, "properties", "virtualNetwork", "id"), vnet_id)]
+        if not links:
             steps.append(_link(zone_id, vnet_id))
+        elif guards.is_managed(links[0]) and is_unfinished(links[0]):
+            link_id = zone_id.child("virtualNetworkLinks", links[0]["name"])
+            body = _link(zone_id, vnet_id).body
+            steps.append(_finishing("link", "DNS zone link", link_id, links[0], body, ("zone",)))
     return steps
+
+
+def _finishing(key, kind, resource_id, resource, body, needs):
+    """The step that sends once more what was not finished."""
+    before, after = {"state": properties(resource)["provisioningState"]}, {"state": "Succeeded"}
+    return Step(key, "update", kind, resource_id, before, after, body, needs)
 
 
 def link_name(vnet_id):
@@ -391,9 +417,15 @@ def _endpoint(wanted, present, location):
         # Bound to an account that was deleted, even when a new one has its name; it cannot be revived.
         steps.append(deletion_of("old_endpoint", "private endpoint", wanted.endpoint, _endpoint_view(endpoint), ()))
         endpoint = group = None
-    if endpoint is None or properties(endpoint).get("provisioningState") == "Failed":
+    if endpoint is None or _is_to_be_finished(endpoint):
         steps.append(_new_endpoint(wanted, present, endpoint, location))
     return steps + _zone_group(wanted, group)
+
+
+def _is_to_be_finished(endpoint):
+    """Whether an endpoint is asked for once more; what somebody else is making is theirs to finish."""
+    is_failed = properties(endpoint).get("provisioningState") == "Failed"
+    return is_failed or (guards.is_managed(endpoint) and is_unfinished(endpoint))
 
 
 def _endpoint_view(endpoint):
@@ -405,7 +437,7 @@ def _endpoint_view(endpoint):
     }
 
 
-def _new_endpoint(wanted, present, failed, location):
+def _new_endpoint(wanted, present, unfinished, location):
     network = present.virtual_network(wanted.network.subnets[0].parent)
     subnet = str(wanted.network.subnets[0])
     connection = {
@@ -422,10 +454,10 @@ def _new_endpoint(wanted, present, failed, location):
     busy = ("account", "file_service") if present.account is None else ()
     return Step(
         key="endpoint",
-        action="create" if failed is None else "update",
+        action="create" if unfinished is None else "update",
         kind="private endpoint",
         id=wanted.endpoint,
-        before=None if failed is None else _endpoint_view(failed),
+        before=None if unfinished is None else _endpoint_view(unfinished),
         after={"subnet": subnet, "target": str(wanted.account), "state": "Succeeded"},
         body=body,
         needs=("old_endpoint", *busy, *_subnet_keys(wanted)),
@@ -436,9 +468,13 @@ def _zone_group(wanted, group):
     zone_id = wanted.network.zone
     configs = result.zone_configs(group)
     known = [properties(config).get("privateDnsZoneId") for config in configs]
-    if zone_id is None or any(same_id(one, zone_id) for one in known):
+    is_known = any(same_id(one, zone_id) for one in known)
+    if zone_id is None or (is_known and not is_unfinished(group)):
         return []
     kept = [{"name": config["name"], "properties": {"privateDnsZoneId": one}} for config, one in zip(configs, known)]
+    if is_known:
+        body, needs = {"properties": {"privateDnsZoneConfigs": kept}}, ("endpoint", "zone", "link")
+        return [_finishing("zone_group", "DNS zone group", wanted.zone_group, group, body, needs)]
     config = {"name": zone_id.name.replace(".", "-"), "properties": {"privateDnsZoneId": str(zone_id)}}
     return [
         Step(

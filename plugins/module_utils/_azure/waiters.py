@@ -15,8 +15,14 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 
 # Seconds between polls when Azure does not send Retry-After; the SDK's own default is 30.
 POLLING_INTERVAL = 2
-# Seconds before a request that met a busy resource is repeated, doubled up to the second value.
+# Seconds before a request that met a busy resource is repeated, doubled up to the second value, where Azure does not
+# say by itself how long to wait.
 BUSY_PAUSE = (1, 15)
+# How often a request is repeated whose failure may be chance.
+CHANCES = 3
+# Seconds for which a read waits for Azure's permission to read; its windows are 5 minutes long.
+# Source: Azure docs, request-limits-and-throttling.
+READ_PATIENCE = 300
 
 
 class Deadline:
@@ -30,11 +36,11 @@ class Deadline:
         """Seconds that are left; 0 when none are."""
         return max(0.0, self._end - time.monotonic())
 
-    def expired(self, doing):
+    def expired(self, doing, last_word=""):
         """The error for a wait that came to its end."""
         return AzlinError(
             "timeout",
-            f"{doing} was not finished within {self._seconds} seconds.",
+            f"{doing} was not finished within {self._seconds} seconds.{last_word}",
             causes=[
                 ("Azure is slow or still works on it", "Run again: what is done is kept and the rest is resumed."),
                 ("the limit is too short", "Raise wait_timeout."),
@@ -44,24 +50,41 @@ class Deadline:
 
 def finish(poller, deadline, doing):
     """The body of a finished long-running operation."""
-    poller.wait(deadline.remaining())
-    if not poller.done():
-        raise deadline.expired(doing)
-    return poller.result()
+    try:
+        poller.wait(deadline.remaining())
+        if not poller.done():
+            raise deadline.expired(doing)
+        content = poller.result()
+    except Exception as exc:
+        if getattr(exc, "status_code", None) == 404:
+            raise errors.Lost(exc) from exc
+        raise
+    error = errors.error_in(content)
+    if error:
+        raise errors.Failed(error)
+    return content
 
 
-def while_busy(call, deadline, doing):
-    """Repeat ``call`` until Azure stops answering that the resource is busy with something else."""
+def while_busy(call, deadline, doing, chances=None):
+    """Repeat ``call`` while Azure says that it is busy, and a few times after a failure that may be chance."""
     pause, longest = BUSY_PAUSE
+    chances = CHANCES if chances is None else chances
     while True:
         try:
             return call()
         except AzlinError:
             raise
         except Exception as exc:  # the SDK's classes say less than Azure's code; see errors.describe
-            if not errors.is_busy(exc) or deadline.remaining() <= pause:
+            busy = errors.is_busy(exc)
+            chances -= not busy
+            wait = errors.retry_after(exc) or pause
+            if not busy and (chances < 0 or not errors.is_chance(exc)):
                 raise
-        time.sleep(pause)
+            if deadline.remaining() <= wait:
+                if not busy or errors.is_throttled(exc):
+                    raise
+                raise deadline.expired(doing, f" Azure's last word: {errors.describe(exc)[1]}") from exc
+        time.sleep(wait)
         pause = min(pause * 2, longest)
 
 

@@ -57,6 +57,27 @@ def test_certificate(tmp_path):
     assert (login.kind, login.certificate_path) == ("certificate", "/cert.pem")
 
 
+FEDERATED = {
+    "AZURE_CLIENT_ID": "id",
+    "AZURE_TENANT_ID": "tenant",
+    "AZURE_FEDERATED_TOKEN_FILE": "/token",
+    "AZURE_SUBSCRIPTION_ID": "subscription",
+}
+
+
+@pytest.mark.parametrize("source", [None, "env"])
+def test_federated_token(tmp_path, source):
+    login = resolve(tmp_path, FEDERATED, auth_source=source)
+    assert (login.kind, login.token_file, login.client_id) == ("federated", "/token", "id")
+
+
+def test_federated_token_comes_after_secret_and_certificate_and_not_from_a_profile(tmp_path):
+    assert resolve(tmp_path, {**FEDERATED, "AZURE_SECRET": "hush"}).kind == "secret"
+    assert resolve(tmp_path, {**FEDERATED, "AZURE_CLIENT_CERTIFICATE_PATH": "/cert"}).kind == "certificate"
+    assert resolve(tmp_path, FEDERATED, auth_source="cli").kind == "cli"
+    assert error_of(resolve, tmp_path, FEDERATED, auth_source="credential_file").error_code == "authentication_failed"
+
+
 def write_profile(home, name="default"):
     folder = home / ".azure"
     folder.mkdir()

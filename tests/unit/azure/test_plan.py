@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import datetime, timezone
 
 import pytest
 
@@ -106,6 +107,18 @@ def test_shrinking():
     assert one(make.complete(), size="499", allow_shrink=True).body == {"properties": {"shareQuota": 499}}
 
 
+def test_shrinking_waits_for_its_time():
+    share = make.share(nextAllowedQuotaDowngradeTime="Fri, 27 Nov 2026 10:00:00 GMT")
+    moments = [datetime(2026, 11, 27, hour, 0, tzinfo=timezone.utc) for hour in (9, 10)]
+    early, late = (make.complete(share=share, moment=moment) for moment in moments)
+
+    error = refusal(early, size="499", allow_shrink=True)
+
+    assert error.error_code == "size_decrease_refused" and "Fri, 27 Nov 2026 10:00:00 GMT" in error.msg
+    assert one(late, size="499", allow_shrink=True).after == {"size_gib": 499}
+    assert one(early, size="501").after == {"size_gib": 501}
+
+
 def test_file_service_keeps_its_other_settings():
     body = one(make.complete(), soft_delete_days=30).body["properties"]
     assert body == {
@@ -165,6 +178,42 @@ def test_dead_endpoint_is_replaced(state):
         ("create", "endpoint"),
         ("create", "zone_group"),
     ]
+
+
+def unfinished(resource, state="Updating"):
+    return {**resource, "properties": {**resource["properties"], "provisioningState": state}}
+
+
+@pytest.mark.parametrize("state", ["Failed", "Updating"])
+@pytest.mark.parametrize("part", ["endpoint", "zone_group", "zone", "link"])
+def test_what_was_not_finished_is_sent_again(part, state):
+    parts = {
+        "endpoint": {"endpoint": unfinished(make.endpoint(), state)},
+        "zone_group": {"zone_group": unfinished(make.zone_group(), state)},
+        "zone": {"zone": unfinished({"id": make.ZONE_ID, "tags": {"a": "b"}, "properties": {}}, state)},
+        "link": {"links": (unfinished({**make.link(), "tags": make.OURS}, state),)},
+    }
+    step = one(make.complete(**parts[part]))
+    assert (step.key, step.action) == (part, "update")
+    assert (step.before["state"], step.after["state"]) == (state, "Succeeded")
+
+
+def test_what_was_not_finished_keeps_its_content():
+    group = one(make.complete(zone_group=unfinished(make.zone_group())))
+    zone = one(make.complete(zone=unfinished({"id": make.ZONE_ID, "tags": {"a": "b"}, "properties": {}})))
+    link = one(make.complete(links=(unfinished({**make.link(), "tags": make.OURS}),)))
+    configs = group.body["properties"]["privateDnsZoneConfigs"]
+    assert configs == [{"name": "privatelink-file", "properties": {"privateDnsZoneId": make.ZONE_ID}}]
+    assert zone.body["tags"] == {"a": "b"}
+    assert link.id.name == "net-link"
+
+
+def test_what_others_have_not_finished_is_theirs():
+    theirs = {
+        "endpoint": unfinished({**make.endpoint(), "tags": {}}),
+        "links": (unfinished(make.link()),),
+    }
+    assert planned(make.complete(**theirs)) == []
 
 
 def test_pending_endpoint_is_left_to_its_approver():

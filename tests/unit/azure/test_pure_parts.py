@@ -193,6 +193,8 @@ def answer(status, code, message="Because.", **more):
         (403, "SomethingElse", "authorization_failed"),
         (401, "SomethingElse", "authentication_failed"),
         (429, "TooManyRequests", "throttled"),
+        (429, "SomethingElse", "throttled"),
+        (409, "ContainerQuotaDowngradeNotAllowed", "size_decrease_refused"),
         (404, "ResourceGroupNotFound", "not_found"),
         (400, "LocationNotAvailableForResourceType", "invalid_argument"),
     ],
@@ -218,10 +220,82 @@ def test_answers_without_an_error_object(body):
         answer(409, "StorageAccountOperationInProgress"),
         answer(429, "RetryableError", details=[{"code": "ReferencedResourceNotProvisioned"}]),
         answer(400, "NetworkAclsValidationFailure", "Validation failure: SubnetsNotProvisioned: x"),
+        answer(412, "PreconditionFailed"),
+        answer(429, "SomethingElse"),
+        errors.Failed({"code": "StorageAccountOperationInProgress", "message": "Busy."}),
     ],
 )
 def test_busy(exc):
     assert errors.is_busy(exc)
+
+
+class ServiceResponseError(Exception):
+    """What the SDK raises when an answer is lost, as far as it matters."""
+
+
+@pytest.mark.parametrize(
+    ("exc", "chance"),
+    [
+        (answer(500, "InternalServerError"), True),
+        (answer(404, "ParentResourceNotFound"), True),
+        (errors.Lost(answer(404, "OperationNotFound")), True),
+        (ServiceResponseError(), True),
+        (answer(404, "ResourceGroupNotFound"), False),
+        (answer(404, "SubscriptionNotFound"), False),
+        (answer(409, "ScopeLocked"), False),
+        (answer(403, "AuthorizationFailed"), False),
+        (ValueError(), False),
+    ],
+)
+def test_chance(exc, chance):
+    assert errors.is_chance(exc) is chance
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "17"}, 17),
+        ({"x-ms-retry-after-ms": "250"}, 0.25),
+        ({"Retry-After": "0"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_azure_wants_to_be_left_alone(headers, seconds):
+    exc = answer(429, "TooManyRequests")
+    exc.response.headers = headers
+    assert errors.retry_after(exc) == seconds
+
+
+def failing(*outcomes):
+    """A call that meets one outcome after the other."""
+    left = list(outcomes)
+
+    def call():
+        outcome = left.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return call
+
+
+def test_chances_are_counted_and_busy_is_not(monkeypatch):
+    monkeypatch.setattr(waiters, "BUSY_PAUSE", (0, 0))
+    busy, chance, deadline = answer(429, "TooManyRequests"), answer(500, "X"), waiters.Deadline(60)
+    assert waiters.while_busy(failing(*[busy] * 20, *[chance] * waiters.CHANCES, "done"), deadline, "It") == "done"
+    with pytest.raises(HttpResponseError):
+        waiters.while_busy(failing(*[chance] * 20), deadline, "It")
+    with pytest.raises(HttpResponseError):
+        waiters.while_busy(failing(chance, "done"), deadline, "It", chances=0)
+
+
+def test_the_wait_for_a_busy_resource_ends_with_its_last_word():
+    with pytest.raises(AzlinError, match="Because.") as caught:
+        waiters.while_busy(failing(answer(409, "ShareBeingDeleted")), waiters.Deadline(0), "It")
+    assert caught.value.error_code == "timeout"
+    with pytest.raises(HttpResponseError):
+        waiters.while_busy(failing(answer(429, "TooManyRequests")), waiters.Deadline(0), "It")
 
 
 def test_not_busy_and_not_missing():

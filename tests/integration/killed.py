@@ -1,0 +1,90 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of azlin_nfs_storage that are really killed: one process imports the SDK and forks another for each run.
+
+Reads tasks from standard input, a JSON object a line: ``options`` of the module and ``request``, the number of the
+request with whose answer the run dies (0: never). Answers with the requests that were sent and with how the run ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+from azure.core.pipeline.transport import RequestsTransport
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import waiters
+from tests.integration.support import run_module
+
+MODULE = "azlin_nfs_storage"
+LIBRARIES = ("identity", "mgmt.storage", "mgmt.network", "mgmt.privatedns", "mgmt.resource.resources")
+
+
+class Runs:
+    """The forking process, seen from a test."""
+
+    def __init__(self, environ):
+        argv = [sys.executable, "-m", "tests.integration.killed"]
+        self._process = subprocess.Popen(
+            argv, env={**os.environ, **environ}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc):
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def run(self, options, request=0):
+        """Have a run die with the answer to a request; the methods of what it sent, None if it was killed."""
+        self._process.stdin.write(json.dumps({"options": options, "request": request}) + "\n")
+        self._process.stdin.flush()
+        answers = [json.loads(self._process.stdout.readline())]
+        while "ended_by" not in answers[-1]:
+            answers.append(json.loads(self._process.stdout.readline()))
+        if answers[-1]["ended_by"] == signal.SIGKILL:
+            return None
+        assert answers[-1]["ended_by"] == 0 and answers[0]["changed"], answers
+        return answers[0]["requests"]
+
+
+def _serve():
+    waiters.BUSY_PAUSE = (0.02, 0.1)
+    for name in LIBRARIES:
+        importlib.import_module(f"azure.{name}")
+    for line in sys.stdin:
+        task = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _run(task["options"], task["request"])
+            os._exit(0)
+        _pid, status = os.waitpid(pid, 0)
+        print(json.dumps({"ended_by": os.WTERMSIG(status) if os.WIFSIGNALED(status) else status}), flush=True)
+
+
+def _run(options, fatal):
+    """One run, in a process of its own."""
+    methods, lock, send = [], threading.Lock(), RequestsTransport.send
+
+    def counted(self, request, **kwargs):
+        response = send(self, request, **kwargs)
+        with lock:
+            methods.append(request.method)
+            if len(methods) == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return response
+
+    RequestsTransport.send = counted
+    result = run_module(MODULE, **options)
+    print(json.dumps({"requests": methods, "changed": result.get("changed"), "msg": result.get("msg")}), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
