@@ -80,6 +80,10 @@ class LabClient:
         """Declare account names taken by somebody else in the world."""
         self._control("PUT", "taken-names", list(names))
 
+    def let_pass(self, hours: float) -> None:
+        """Let hours pass for shares: their earliest decreases and the end of soft-deleted ones come nearer."""
+        self._control("POST", "let-pass", {"hours": hours})
+
     def reset(self) -> None:
         """Forget all resources, faults and requests."""
         self._control("POST", "reset")

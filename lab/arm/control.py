@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from lab.arm import provisioning, shares
 from lab.arm.cloud import Answer, Cloud
+from lab.arm.exports import ACCOUNTS, SHARES
 from lab.arm.profiles import PROFILES
 from lab.arm.storage import purge_account
 
@@ -76,9 +78,18 @@ def _take_names(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
+    """Let ``hours`` pass for shares: what has to be waited for, and what is kept for a time."""
+    for share in cloud.store.all(SHARES):
+        provisioning.let_pass(share, float(body["hours"]))
+    for account in cloud.store.all(ACCOUNTS):
+        shares.let_pass(account, float(body["hours"]))
+    return Answer(204)
+
+
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, all faults and all requests."""
-    for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
+    for account in cloud.store.all(ACCOUNTS):
         purge_account(cloud, account)
     cloud.operations.forget()
     cloud.store.clear()
@@ -95,5 +106,6 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("DELETE", "/_lab/faults"): _clear_faults,
     ("PUT", "/_lab/profile"): _set_profile,
     ("PUT", "/_lab/taken-names"): _take_names,
+    ("POST", "/_lab/let-pass"): _let_pass,
     ("POST", "/_lab/reset"): _reset,
 }
