@@ -74,13 +74,15 @@ def perform(azure, step, deadline):
         if step.action == "delete" and errors.is_missing(exc):
             return
         raise errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error") from exc
-    if step.action != "delete":
+    if step.action in ("create", "update"):
         verify(content, step.id, doing, default)
 
 
 def _send(azure, step, deadline, doing):
     if step.action == "delete":
         return _DELETIONS[step.kind](azure, step, deadline, doing)
+    if step.action == "restore":
+        return _restored_share(azure, step)
     return _WRITES[step.kind](azure, step, deadline, doing)
 
 
@@ -127,6 +129,11 @@ def _share(azure, step, _deadline, _doing):
     return send(step.id.resource_group, step.id.names[0], step.id.name, step.body, cls=wire.body)
 
 
+def _restored_share(azure, step):
+    """Bring a soft-deleted version back; the answer is empty."""
+    azure.storage().file_shares.restore(step.id.resource_group, step.id.names[0], step.id.name, step.body)
+
+
 def _endpoint(azure, step, deadline, doing):
     begin = azure.network(step.id.subscription).private_endpoints.begin_create_or_update
     return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
@@ -138,9 +145,9 @@ def _zone_group(azure, step, deadline, doing):
 
 
 def _delete_share(azure, step, _deadline, _doing):
-    # The service's own default would delete the snapshots along with the share.
+    # Always said, since the service's own default deletes the snapshots along with the share.
     shares = azure.storage().file_shares
-    shares.delete(step.id.resource_group, step.id.names[0], step.id.name, include="none")
+    shares.delete(step.id.resource_group, step.id.names[0], step.id.name, include=step.body["include"])
 
 
 def _delete_account(azure, step, _deadline, _doing):

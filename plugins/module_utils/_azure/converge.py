@@ -8,7 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps
+from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, softdelete, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
@@ -30,13 +30,15 @@ def converge(azure, params, check_mode):
 def _present(azure, wanted, deadline, check_mode):
     present = observe(azure, wanted)
     planned = plan(wanted, present)
+    note = softdelete.note(wanted, present)
     if planned and check_mode:
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
         present = observe(azure, wanted)
         _verify(wanted, present)
-    return {**_outcome(planned), "storage": storage_of(present)}
+    said = {"warnings": [note]} if note else {}
+    return {**_outcome(planned), "storage": storage_of(present), **said}
 
 
 def _verify(wanted, present):
@@ -66,5 +68,11 @@ def _outcome(planned):
 def storage_of(present):
     """The result for what is present."""
     return result.storage(
-        present.account, present.file_service, present.share, present.endpoints, present.virtual_machines
+        present.account,
+        present.file_service,
+        present.share,
+        present.endpoints,
+        present.virtual_machines,
+        present.shares,
+        present.moment,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import provisioned, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
 
@@ -25,6 +26,8 @@ _FIELDS = {
 def forecast(wanted, present, plan):
     """Return ``present`` as the plan would leave it; what only Azure knows stays unknown."""
     for step in plan:
+        if step.key == "restored_share":
+            present = _with_restored(present, softdelete.to_restore(wanted, present), step.id)
         if step.key in _FIELDS:
             field = _FIELDS[step.key]
             changed = None if step.action == "delete" else _merged(getattr(present, field), step, wanted)
@@ -32,6 +35,12 @@ def forecast(wanted, present, plan):
         if step.key == "endpoint" and step.action == "delete":
             present = replace(present, account=_disconnected(present.account, step.id))
     return present
+
+
+def _with_restored(present, version, share_id):
+    """``present`` with a soft-deleted version back in its place."""
+    left = tuple(share for share in present.shares if share is not version)
+    return replace(present, share=softdelete.restored(version, share_id), shares=left)
 
 
 def _disconnected(account, endpoint_id):
@@ -52,6 +61,10 @@ def _merged(resource, step, wanted):
     body = dict(step.body)
     known = resource or {"id": str(step.id), "name": step.id.name}
     about = {**properties(resource), **body.pop("properties")}
+    for quantity in provisioned.QUANTITIES:
+        # An increase starts a new time, which Azure will tell.
+        if step.key == "share" and quantity.word in properties(step.body):
+            about.pop(quantity.next_decrease, None)
     if step.key == "account" and step.action == "create":
         about["primaryEndpoints"] = {"file": f"https://{step.id.name}.file.{wanted.storage_suffix}/"}
     return {**known, **body, "properties": about}

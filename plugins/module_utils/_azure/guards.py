@@ -8,7 +8,12 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    attachments,
+    provisioned,
+    result,
+    softdelete,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
@@ -20,8 +25,9 @@ KIND = "FileStorage"
 
 
 def wanted_sku(wanted):
-    """The SKU of a new account on provisioned v1."""
-    return f"Premium_{wanted.redundancy or 'LRS'}"
+    """The SKU of a new account."""
+    family = provisioned.SKU_FAMILIES[wanted.billing_model or provisioned.DEFAULT_MODEL]
+    return f"{family}_{wanted.redundancy or 'LRS'}"
 
 
 def is_managed(resource):
@@ -38,7 +44,8 @@ def check(wanted, present):
         location = names.location(present.account["location"])
         _check_managed(wanted, present.account)
         _check_immutable(wanted, present, location)
-        _check_size(wanted, present)
+        softdelete.check(wanted, present)
+        _check_provisioned(wanted, present)
     if wanted.network is not None:
         _check_network(wanted, present, location)
     return location
@@ -63,6 +70,9 @@ def _check_creation(wanted, present):
             f"storage {wanted.account.name} does not exist yet and a new one needs a network",
             "Set network.virtual_network and network.subnet.",
         )
+    if wanted.restore:
+        raise softdelete.nothing_to_restore(wanted)
+    provisioned.check_model(wanted, None, wanted.billing_model or provisioned.DEFAULT_MODEL)
     location = wanted.location or names.location(present.resource_group["location"])
     offered = None if present.regions is None else present.regions.get(wanted_sku(wanted), set())
     if offered is not None and location not in offered:
@@ -96,17 +106,25 @@ def _check_immutable(wanted, present, location):
     account = present.account
     sku = dig(account, "sku", "name")
     billing_model, redundancy = result.models_of(sku)
-    protocol = KIND if present.share is None else properties(present.share).get("enabledProtocols") or "SMB"
+    protocol = _protocol(wanted, present)
     compared = [
         ("kind", account.get("kind"), KIND),
         ("location", location, wanted.location or location),
-        ("billing_model", billing_model, "provisioned_v1"),
+        ("tier", result.tier_of(sku), "premium"),
+        ("billing_model", billing_model, wanted.billing_model or billing_model),
         ("redundancy", redundancy, wanted.redundancy or redundancy),
-        ("protocol of the share", protocol, protocol if present.share is None else "NFS"),
+        ("protocol of the share", protocol, "NFS"),
     ]
     for name, is_now, should_be in compared:
         if is_now != should_be:
             raise immutable(f"{name} of {wanted.account.name}/{wanted.share}", is_now, should_be)
+
+
+def _protocol(wanted, present):
+    """The protocol of the share that there is or is to be restored; NFS for a new one."""
+    version = softdelete.to_restore(wanted, present)
+    share = present.share if version is None else softdelete.restored(version, wanted.share_id)
+    return "NFS" if share is None else properties(share).get("enabledProtocols") or "SMB"
 
 
 def immutable(what, is_now, should_be):
@@ -124,19 +142,11 @@ def immutable(what, is_now, should_be):
     )
 
 
-def _check_size(wanted, present):
-    size_gib = properties(present.share).get("shareQuota")
-    if None in (size_gib, wanted.size_gib) or wanted.size_gib >= size_gib or wanted.allow_shrink:
-        return
-    raise AzlinError(
-        "size_decrease_refused",
-        f"size: {wanted.account.name}/{wanted.share} has {size_gib} GiB and is not made smaller, to "
-        f"{wanted.size_gib} GiB, unasked.",
-        causes=[
-            ("the playbook is older than the storage", f"Set size to {size_gib}GiB, or leave it out."),
-            ("it shall really shrink", "Set allow_shrink: true."),
-        ],
-    )
+def _check_provisioned(wanted, present):
+    share = present.share or softdelete.to_restore(wanted, present)
+    provisioned.check_model(wanted, share, result.models_of(dig(present.account, "sku", "name"))[0])
+    provisioned.check_decreases(wanted, share, present.moment)
+    provisioned.check_limits(wanted, share, present.usage)
 
 
 def _check_network(wanted, present, location):
@@ -219,7 +229,7 @@ def _check_endpoint(wanted, present):
 
 def other_shares(wanted, present):
     """Names of the account's shares besides the wanted one."""
-    return sorted(share["name"] for share in present.shares if share["name"] != wanted.share)
+    return sorted(share["name"] for share in softdelete.live(present.shares or ()) if share["name"] != wanted.share)
 
 
 def check_deletion(wanted, present):
@@ -228,6 +238,17 @@ def check_deletion(wanted, present):
         return
     _check_managed(wanted, present.account)
     _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}", wanted.share)
+    found = softdelete.snapshots(present.shares or (), wanted.share)
+    if found and not wanted.delete_snapshots:
+        raise AzlinError(
+            "in_use",
+            f"Deleting {wanted.account.name}/{wanted.share} is refused: it has {len(found)} snapshots, and they would "
+            "go with it.",
+            causes=[
+                ("somebody still needs the snapshots", "Delete them first, when they are not needed any more."),
+                ("they are not needed", "Set delete_snapshots: true."),
+            ],
+        )
 
 
 def _check_unused(wanted, present, doing, share):
