@@ -117,7 +117,7 @@ _REMEDIES = {
 for _code in _MEANINGS["capacity_exceeded"]:
     _REMEDIES[_code] = (
         "the shares of an account have limits in all, and soft-deleted ones count until they are purged",
-        "Ask for less, create a second storage, or wait; azlin.storage.azlin_storage_info shows what is soft-deleted.",
+        "Ask for less, create a second storage, or wait; 'az storage share-rm list --include-deleted' lists them.",
     )
 for _code in _MEANINGS["size_decrease_refused"]:
     _REMEDIES[_code] = (

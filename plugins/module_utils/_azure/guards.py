@@ -117,7 +117,8 @@ def _check_immutable(wanted, present, location):
     ]
     for name, is_now, should_be in compared:
         if is_now != should_be:
-            raise immutable(f"{name} of {wanted.account.name}/{wanted.share}", is_now, should_be)
+            more = [_CONVERSION] if name == "redundancy" else []
+            raise immutable(f"{name} of {wanted.account.name}/{wanted.share}", is_now, should_be, more)
 
 
 def _protocol(wanted, present):
@@ -127,7 +128,14 @@ def _protocol(wanted, present):
     return "NFS" if share is None else properties(share).get("enabledProtocols") or "SMB"
 
 
-def immutable(what, is_now, should_be):
+# Source: Azure docs, redundancy-migration and files-nfs-protocol.
+_CONVERSION = (
+    "the account is behind private endpoints and shall stay the same one",
+    "Have Azure convert it ('az storage account migration start'), wait until that is done and run again.",
+)
+
+
+def immutable(what, is_now, should_be, more=()):
     """The error for a difference that only a new storage can resolve."""
     return AzlinError(
         "immutable_property",
@@ -138,6 +146,7 @@ def immutable(what, is_now, should_be):
                 f"{should_be!r} is really needed",
                 "Create a second storage, copy the files over from a host and attach the hosts to it.",
             ),
+            *more,
         ],
     )
 

@@ -220,7 +220,7 @@ def check_decreases(wanted, share, moment):
                 ],
             )
         allowed = next_decrease(share, quantity)
-        if allowed is not None and moment < allowed:
+        if None not in (allowed, moment) and moment < allowed:
             raise AzlinError(
                 "size_decrease_refused",
                 f"{what}; Azure takes a decrease to {value} {quantity.unit} from {timestamp(allowed)} on, 24 hours "
@@ -293,7 +293,8 @@ def _check_total(wanted, usage, unit, limit, total, more):
             ("one account does not hold that much", "Ask for less, or create a second storage."),
             (
                 "soft-deleted shares count until they are purged",
-                "Wait until they are; azlin.storage.azlin_storage_info shows when.",
+                "Wait until they are; the command below lists them with the days that are left.",
             ),
         ],
+        try_=f"az storage share-rm list --include-deleted --storage-account {wanted.account.name}",
     )

@@ -327,6 +327,11 @@ def test_refusals(case):
     assert error.causes
 
 
+def test_redundancy_can_be_converted_by_azure():
+    assert "migration" in refusal(make.complete(), redundancy="ZRS").causes[2][1]
+    assert len(refusal(make.complete(), location="eastus").causes) == 2
+
+
 def test_unknown_regions_are_left_to_azure():
     assert planned(make.nothing(regions=None), location="atlantis")
 
