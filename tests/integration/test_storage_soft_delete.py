@@ -127,10 +127,11 @@ def test_a_busy_restore_is_repeated(deleted):
     assert run_module(MODULE, **projects(size=None, restore=True))["storage"]["size_gib"] == 200
 
 
-def test_an_account_that_is_still_being_made_has_no_shares(arm):
+@pytest.mark.parametrize("model", ["provisioned_v1", "provisioned_v2"])
+def test_an_account_that_is_still_being_made_has_no_shares(arm, model):
     arm.profile("fast", operations={"account": 3600})
     try:
-        assert run_module(MODULE, **storage(wait_timeout=1))["error_code"] == "timeout"
+        assert run_module(MODULE, **storage(wait_timeout=1, billing_model=model))["error_code"] == "timeout"
     finally:
         arm.profile("fast")
     forecast = run_module(MODULE, check=True, **storage())

@@ -111,10 +111,15 @@ def shares_of(azure, account_id, expand):
     try:
         listed = wire.items(azure.storage().file_shares.list, account_id.resource_group, account_id.name, expand=expand)
     except Exception as exc:
-        if errors.is_missing(exc) or errors.describe(exc)[0] == "StorageAccountIsNotProvisioned":
+        if errors.is_missing(exc) or _is_being_made(exc):
             return ()
         raise errors.from_azure(exc, "Listing shares") from exc
     return tuple(listed)
+
+
+def _is_being_made(exc):
+    """Whether Azure says that the account is not ready yet; nothing is in it then."""
+    return errors.describe(exc)[0] == "StorageAccountIsNotProvisioned"
 
 
 def observe(azure, wanted):
@@ -142,12 +147,12 @@ def _limits_matter(wanted, present):
 
 
 def _usage(azure, account):
-    """Limits of the file service; None if the identity may not ask, since Azure then says by itself what is wrong."""
+    """Limits of the file service; None if it cannot be asked, since Azure then says by itself what is wrong."""
     call = azure.storage().file_services.get_service_usage
     try:
         return call(account.resource_group, account.name, cls=wire.body)
     except Exception as exc:
-        if getattr(exc, "status_code", None) in (403, 404):
+        if getattr(exc, "status_code", None) in (403, 404) or _is_being_made(exc):
             return None
         raise errors.from_azure(exc, "Reading the limits of the file service") from exc
 
