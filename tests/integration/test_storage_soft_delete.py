@@ -127,15 +127,16 @@ def test_a_busy_restore_is_repeated(deleted):
     assert run_module(MODULE, **projects(size=None, restore=True))["storage"]["size_gib"] == 200
 
 
-@pytest.mark.parametrize("model", ["provisioned_v1", "provisioned_v2"])
-def test_an_account_that_is_still_being_made_has_no_shares(arm, model):
-    arm.profile("fast", operations={"account": 3600})
-    try:
-        assert run_module(MODULE, **storage(wait_timeout=1, billing_model=model))["error_code"] == "timeout"
-    finally:
-        arm.profile("fast")
-    forecast = run_module(MODULE, check=True, **storage())
-    assert ("create", "share home") in [(step["action"], step["resource"]) for step in forecast["plan"]]
+@pytest.mark.parametrize("sku", ["Premium_LRS", "PremiumV2_LRS"])
+def test_an_account_that_is_still_being_made_has_no_shares(arm, sku):
+    body = {"location": "westus2", "kind": "FileStorage", "sku": {"name": sku}, "tags": {"managed-by": "azlin"}}
+    arm.request("PUT", storage_id(arm, ACCOUNT), body, STORAGE_API)
+    not_ready = {"method": "GET", "status": 409, "code": "StorageAccountIsNotProvisioned"}
+    arm.faults({**not_ready, "path": "/shares$"}, {**not_ready, "path": "/usages/"})
+
+    result = run_module(MODULE, **storage())
+
+    assert ("create", "share home") in [(step["action"], step["resource"]) for step in result["plan"]]
 
 
 def test_deletion_says_what_comes_back_and_until_when(arm):

@@ -254,8 +254,10 @@ def check_limits(wanted, share, usage):
             who = f"the file service of {wanted.account.name} gives a share"
             raise _out_of_range(quantity, value, value, who, least, most)
     for quantity in QUANTITIES:
-        if after[quantity.key] is not None:
-            more = after[quantity.key] - (before[quantity.key] or 0)
+        # What a share has is part of the total, also where it is not known how much that is.
+        is_now = 0 if share is None else before[quantity.key]
+        if None not in (after[quantity.key], is_now):
+            more = after[quantity.key] - is_now
             _check_total(wanted, usage, quantity.unit, f"max{quantity.limit}", quantity.limit, more)
     if share is None:
         _check_total(wanted, usage, "shares", "maxFileShares", "FileShareCount", 1)

@@ -557,6 +557,13 @@ def test_restoring_and_then_changing():
     assert [step.action for step in planned(DELETED, restore=True)] == ["restore"]
 
 
+def test_a_restored_share_is_not_counted_twice():
+    usage = make.usage(live=(0, 18000, 1900), deleted=(500, 2000, 100), shares=(1, 2))
+    present = make.complete(account=make.v2_account(), share=None, shares=(make.deleted_share(),), usage=usage)
+    # A list of deleted shares need not tell the IOPS.
+    assert [step.action for step in planned(present, restore=True)] == ["restore"]
+
+
 def test_a_restored_share_does_not_shrink_unasked():
     assert refusal(DELETED, restore=True, size="100").error_code == "size_decrease_refused"
 
