@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from lab.arm import provisioning, shares
 from lab.arm.assertions import Trusted
 from lab.arm.cloud import Answer, Cloud
+from lab.arm.exports import ACCOUNTS, SHARES
 from lab.arm.profiles import PROFILES
 from lab.arm.storage import purge_account
 
@@ -100,9 +102,18 @@ def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
+    """Let ``hours`` pass for shares: what has to be waited for, and what is kept for a time."""
+    for share in cloud.store.all(SHARES):
+        provisioning.let_pass(share, float(body["hours"]))
+    for account in cloud.store.all(ACCOUNTS):
+        shares.let_pass(account, float(body["hours"]))
+    return Answer(204)
+
+
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, what was trusted, all faults and all requests."""
-    for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
+    for account in cloud.store.all(ACCOUNTS):
         purge_account(cloud, account)
     cloud.operations.forget()
     cloud.trusted = Trusted()
@@ -123,5 +134,6 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("PUT", "/_lab/trusted"): _trust,
     ("PUT", "/_lab/checkpoint"): _checkpoint,
     ("POST", "/_lab/rewind"): _rewind,
+    ("POST", "/_lab/let-pass"): _let_pass,
     ("POST", "/_lab/reset"): _reset,
 }

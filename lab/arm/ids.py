@@ -39,6 +39,7 @@ CANONICAL_TYPES = {
         "Microsoft.Storage/storageAccounts/privateEndpointConnections",
         "Microsoft.Storage/storageAccounts/privateLinkResources",
         "Microsoft.Storage/storageAccounts/fileServices",
+        "Microsoft.Storage/storageAccounts/fileServices/usages",
         "Microsoft.Storage/storageAccounts/fileServices/shares",
         "Microsoft.Storage/storageAccounts/fileServices/shares/restore",
         "Microsoft.Storage/checkNameAvailability",

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime
-import email.utils
 import time
 
-from lab.arm import errors, ids, validation
+from lab.arm import errors, ids, provisioning, validation
 from lab.arm.cloud import Answer, Call, Cloud, route
 from lab.arm.errors import ArmError
 from lab.arm.exports import SHARES
@@ -19,11 +18,8 @@ from lab.arm.storage import require_provisioned
 from lab.arm.store import Record, now, public, timestamp
 
 SERVICES = "Microsoft.Storage/storageAccounts/fileServices"
-# Provisioned v1 on SSD: 100 to 102,400 GiB for a share, and 102,400 GiB in all for an account
-# (Azure docs: understanding-billing).
-MIN_GIB, MAX_GIB = 100, 102400
+USAGES = f"{SERVICES}/usages"
 SQUASH = ("NoRootSquash", "RootSquash", "AllSquash")
-DAY = datetime.timedelta(days=1)
 
 
 def _account(call: Call) -> Record:
@@ -96,6 +92,33 @@ def _check_retention(policy: dict | None) -> None:
         raise errors.invalid_values("shareDeleteRetentionPolicy.days")
 
 
+@route("GET", USAGES, item=False)
+def list_usages(call: Call) -> Answer:
+    """The one usage of the file service."""
+    return Answer(200, {"value": [_usage(call)]})
+
+
+@route("GET", USAGES)
+def get_usage(call: Call) -> Answer:
+    """Limits, recommendations and what is provisioned already, soft-deleted shares apart."""
+    return Answer(200, _usage(call))
+
+
+def _usage(call: Call) -> dict:
+    account = _account(call)
+    require_provisioned(account)
+    expire_deleted(call.cloud, account)
+    if not provisioning.is_v2(account):
+        # The reference ties the usage to provisioned v2; what Azure says of other accounts is not known.
+        raise ArmError(400, "FeatureNotSupportedForAccount", "The usage exists for provisioned v2 accounts only.")
+    return {
+        "id": f"{account['id']}/fileServices/default/usages/default",
+        "name": "default",
+        "type": USAGES,
+        "properties": provisioning.usage(call.store, account),
+    }
+
+
 @route("GET", SHARES, item=False)
 def list_shares(call: Call) -> Answer:
     """The shares of an account; deleted ones and snapshots only if asked for."""
@@ -146,18 +169,17 @@ def put_share(call: Call) -> Answer:
         _update_share(call, account, existing, given)
         return _echo(call, existing, given, 200)
     _refuse_while_being_deleted(account, call.target.name)
-    _forget_deleted(call.cloud, account, call.target.name)
-    quota = given.get("shareQuota") or (MIN_GIB if account["kind"] == "FileStorage" else 5120)
-    _check_capacity(call, account, quota)
+    expire_deleted(call.cloud, account)
+    provisioned = provisioning.provision(call.store, account, None, given)
+    _give_way(call.cloud, account, call.target.name)
     protocol = given.get("enabledProtocols", "SMB")
     properties = {
         "leaseStatus": "unlocked",
         "leaseState": "available",
         "accessTier": "Premium" if account["kind"] == "FileStorage" else "TransactionOptimized",
         "lastModifiedTime": timestamp(),
-        "shareQuota": quota,
+        **provisioned,
         "enabledProtocols": protocol,
-        "nextAllowedQuotaDowngradeTime": _in_a_day(),
     }
     if protocol == "NFS":
         properties["rootSquash"] = given.get("rootSquash", "NoRootSquash")
@@ -177,7 +199,7 @@ def put_share(call: Call) -> Answer:
 
 @route("PATCH", SHARES)
 def patch_share(call: Call) -> Answer:
-    """Change size, squash or metadata of a share."""
+    """Change what is provisioned, squash or metadata of a share."""
     account, share = _account(call), _share(call)
     given = call.body.get("properties") or {}
     _check_share(account, {"enabledProtocols": share["properties"]["enabledProtocols"], **given})
@@ -224,7 +246,9 @@ def restore_share(call: Call) -> Answer:
     if restored is None or call.store.get(restored.id):
         raise ArmError(409, "ShareAlreadyExists", "The specified share already exists.")
     deleted.remove(found)
-    for key in ("version", "deleted", "expires"):
+    if found["lab"].get("emptied"):
+        _give_way(call.cloud, account, str(name))
+    for key in ("version", "deleted", "expires", "emptied"):
         found["lab"].pop(key, None)
     call.store.put({**found, "id": restored.id, "name": restored.name})
     return Answer(200)
@@ -241,14 +265,6 @@ def _share_not_found() -> ArmError:
     return ArmError(404, "ShareNotFound", "The specified share does not exist.")
 
 
-def _header_value_invalid(what: str) -> ArmError:
-    return ArmError(
-        400,
-        "InvalidHeaderValue",
-        f"The value for one of the HTTP headers is not in the correct format. Header: {what}.",
-    )
-
-
 def _check_share(account: Record, given: dict) -> None:
     """Values that cannot be right, whatever the present state."""
     validation.choice(given.get("enabledProtocols"), ("SMB", "NFS"), "enabledProtocols")
@@ -260,38 +276,17 @@ def _check_share(account: Record, given: dict) -> None:
             400, "FeatureNotSupportedForAccount", "The NFS protocol is only supported for premium file shares."
         )
     if given.get("rootSquash") and not nfs:
-        raise _header_value_invalid("x-ms-root-squash")
-    quota = given.get("shareQuota")
-    lowest = MIN_GIB if account["kind"] == "FileStorage" else 1
-    if quota is not None and (isinstance(quota, bool) or not isinstance(quota, int) or not lowest <= quota <= MAX_GIB):
-        raise _header_value_invalid("x-ms-share-quota")
-
-
-def _check_capacity(call: Call, account: Record, quota: int, but: Record | None = None) -> None:
-    if account["kind"] != "FileStorage":
-        return
-    live = [share for share in call.store.children(account["id"], SHARES) if share is not but]
-    total = quota + sum(share["properties"]["shareQuota"] for share in live + account["lab"]["deleted_shares"])
-    if total > MAX_GIB:
-        raise ArmError(
-            409,
-            "TotalSharesProvisionedCapacityExceedsAccountLimit",
-            "The total provisioned capacity of the shares has exceeded the account maximum size limit.",
-        )
+        raise provisioning.header_value_invalid("x-ms-root-squash")
+    provisioning.check(account, given)
 
 
 def _update_share(call: Call, account: Record, share: Record, given: dict) -> None:
     properties = share["properties"]
     protocol = given.get("enabledProtocols")
     if protocol and protocol != properties["enabledProtocols"]:
-        raise _header_value_invalid("x-ms-enabled-protocols")
-    quota = given.get("shareQuota") or properties["shareQuota"]
-    if quota < properties["shareQuota"]:
-        _refuse_early_decrease(properties)
-    if quota > properties["shareQuota"]:
-        _check_capacity(call, account, quota, but=share)
-        properties["nextAllowedQuotaDowngradeTime"] = _in_a_day()
-    properties["shareQuota"] = quota
+        raise provisioning.header_value_invalid("x-ms-enabled-protocols")
+    expire_deleted(call.cloud, account)
+    properties.update(provisioning.provision(call.store, account, share, given))
     for name in ("rootSquash", "metadata"):
         if given.get(name) is not None:
             properties[name] = given[name]
@@ -300,32 +295,22 @@ def _update_share(call: Call, account: Record, share: Record, given: dict) -> No
     call.store.put(share)
 
 
-def _refuse_early_decrease(properties: dict) -> None:
-    """A size may go down only 24 hours after it last went up (Azure docs: understanding-billing)."""
-    allowed = email.utils.parsedate_to_datetime(properties["nextAllowedQuotaDowngradeTime"])
-    if now() < allowed:
-        raise ArmError(
-            409,
-            "ContainerQuotaDowngradeNotAllowed",
-            "The quota of the share cannot be decreased within 24 hours of its last increase. "
-            f"Next allowed time: {properties['nextAllowedQuotaDowngradeTime']}.",
-        )
-
-
 def _refuse_while_being_deleted(account: Record, name: str) -> None:
     if account["lab"].get("being_deleted", {}).get(name, 0) > time.time():
         raise ArmError(409, "ShareBeingDeleted", "The specified share is being deleted. Try operation later.")
 
 
-def _forget_deleted(cloud: Cloud, account: Record, name: str) -> None:
-    """Drop soft-deleted versions of a share that is created anew.
+def _give_way(cloud: Cloud, account: Record, name: str) -> None:
+    """Empty the place where the data of a name are, for a share that takes it.
 
-    Azure keeps them; the lab has one place for the data of a name and gives the new share an empty one.
+    Azure keeps the data of every soft-deleted version. The lab has one place for the data of a name: the newest
+    version has its data, and one that had to give way comes back empty.
     """
-    deleted = account["lab"]["deleted_shares"]
-    if any(share["name"] == name for share in deleted):
+    deleted = [share for share in account["lab"]["deleted_shares"] if share["name"] == name]
+    for share in deleted:
+        share["lab"]["emptied"] = True
+    if deleted:
         cloud.purge_later(account["name"], name)
-        account["lab"]["deleted_shares"] = [share for share in deleted if share["name"] != name]
 
 
 def _remove_share(call: Call, account: Record, share: Record) -> None:
@@ -352,9 +337,17 @@ def expire_deleted(cloud: Cloud, account: Record) -> None:
     for share in account["lab"]["deleted_shares"]:
         if share["lab"]["expires"] > time.time():
             kept.append(share)
-        else:
+        elif not share["lab"].get("emptied"):
             cloud.purge_later(account["name"], share["name"])
     account["lab"]["deleted_shares"] = kept
+
+
+def let_pass(account: Record, hours: float) -> None:
+    """Let hours pass for the soft-deleted shares of an account."""
+    for share in account["lab"]["deleted_shares"]:
+        share["lab"]["expires"] -= hours * 3600
+        deleted = datetime.datetime.strptime(share["lab"]["deleted"][:-2] + "Z", "%Y-%m-%dT%H:%M:%S.%f%z")
+        share["lab"]["deleted"] = timestamp(deleted - datetime.timedelta(hours=hours))
 
 
 def _take_snapshot(share: Record) -> Answer:
@@ -407,7 +400,3 @@ def _echo(call: Call, share: Record, given: dict, status: int) -> Answer:
 
 def _etag() -> str:
     return f'"0x{time.time_ns() // 100 + 0x8D0000000000000 & 0xFFFFFFFFFFFFFFF:X}"'
-
-
-def _in_a_day() -> str:
-    return email.utils.format_datetime(now() + DAY, usegmt=True)

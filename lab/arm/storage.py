@@ -19,7 +19,7 @@ from lab.arm.store import Record, Store, public, timestamp
 
 SUBNETS = "Microsoft.Network/virtualNetworks/subnets"
 SKUS = {
-    "FileStorage": ("Premium_LRS", "Premium_ZRS"),
+    "FileStorage": ("Premium_LRS", "Premium_ZRS", "PremiumV2_LRS", "PremiumV2_ZRS"),
     "StorageV2": ("Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_RAGRS", "Premium_LRS"),
 }
 WRITABLE = (
@@ -66,7 +66,7 @@ def list_skus(call: Call) -> Answer:
         {
             "resourceType": "storageAccounts",
             "name": sku,
-            "tier": sku.partition("_")[0],
+            "tier": _tier(sku),
             "kind": kind,
             "locations": [location],
             "capabilities": [],
@@ -140,7 +140,12 @@ def _replace_account(call: Call, account: Record, location: str, sku: str, kind:
 
 
 def _as_shown(name: str, value: str) -> object:
-    return {"name": value, "tier": value.split("_")[0]} if name == "sku" else value
+    return {"name": value, "tier": _tier(value)} if name == "sku" else value
+
+
+def _tier(sku: str) -> str:
+    """Standard or Premium, whatever the billing model."""
+    return sku.partition("_")[0].removesuffix("V2")
 
 
 def _new_account(call: Call, location: str, sku: str, kind: str, wanted: dict) -> Record:

@@ -35,7 +35,8 @@ options:
       - V(present) creates the storage or brings it to what the options say.
       - V(absent) deletes the share and, when the account holds no other share, its private endpoint with the DNS
         records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
-        shares with attached homes. The virtual network and the DNS zone stay.
+        shares with attached homes or, without O(delete_snapshots), with snapshots. The virtual network and the DNS
+        zone stay.
     type: str
     choices: [present, absent]
     default: present
@@ -61,8 +62,10 @@ options:
     default: home
   size:
     description:
-      - The provisioned size in GiB, such as V(500), V(500GiB), V(500GB) or V(1TB) (1024 GiB); 100 to 102400 GiB.
+      - The provisioned size in GiB, such as V(500), V(500GiB), V(500GB) or V(1TB) (1024 GiB). On provisioned v1 it is
+        100 to 102400 GiB, on provisioned v2 documented as 32 to 262144 GiB.
       - When not set, a new share gets 100 GiB and an existing one keeps its size.
+      - Becoming smaller needs O(allow_shrink).
     type: str
   tier:
     description:
@@ -78,10 +81,46 @@ options:
     choices: [LRS, ZRS]
   billing_model:
     description:
-      - How Azure bills the share. It cannot be changed later.
+      - How Azure bills the share. On V(provisioned_v1) the size brings IOPS and throughput with it, on
+        V(provisioned_v2) each of the three is provisioned and billed on its own. It cannot be changed later.
+      - When not set, a new account gets V(provisioned_v1) and an existing one keeps its own.
     type: str
-    choices: [provisioned_v1]
-    default: provisioned_v1
+    choices: [provisioned_v1, provisioned_v2]
+  provisioned_iops:
+    description:
+      - The provisioned IOPS of a share on V(provisioned_v2); refused on V(provisioned_v1).
+      - When not set, Azure gives a new share what it recommends for its size, and an existing one keeps what it has,
+        also when its size changes.
+      - The limits are those that the file service of an existing account tells; documented are 3000 to 102400.
+      - Becoming smaller needs O(allow_shrink).
+    type: int
+  provisioned_throughput:
+    description:
+      - The provisioned throughput of a share on V(provisioned_v2) in MiB/s; all else is as with O(provisioned_iops).
+      - Documented are 100 to 10340 MiB/s; the least that a file service takes can be more.
+    type: int
+  paid_bursting:
+    description:
+      - Let a share on V(provisioned_v1) exceed its IOPS and throughput, for which Azure charges; refused on
+        V(provisioned_v2).
+      - When not set, a new share has none and an existing one keeps what it has.
+    type: dict
+    suboptions:
+      enabled:
+        description:
+          - Whether it is on.
+        type: bool
+        required: true
+      max_iops:
+        description:
+          - The most IOPS to pay for, up to 102400.
+          - When not set, what it was, or as much as Azure allows.
+        type: int
+      max_throughput:
+        description:
+          - The most throughput to pay for in MiB/s, up to 10340.
+          - When not set, what it was, or as much as Azure allows.
+        type: int
   root_squash:
     description:
       - V(NoRootSquash) lets root of a host be root on the share, V(RootSquash) makes it nobody, V(AllSquash) makes
@@ -174,9 +213,40 @@ options:
     description:
       - Tags of the account, added to those it has. The tag C(managed-by=azlin) is always there.
     type: dict
+  purge_tags:
+    description:
+      - Remove the tags of the account that are not in O(tags), other than C(managed-by). Without O(tags) nothing is
+        removed; an empty O(tags) removes all others.
+    type: bool
+    default: false
+  template:
+    description:
+      - A named set of options. Each counts as if it had been set, unless it is set beside it.
+      - "V(dev): O(size=100GiB), O(redundancy=LRS), O(billing_model=provisioned_v1), O(soft_delete_days=3)."
+      - "V(team): O(size=1TiB), O(redundancy=ZRS), O(billing_model=provisioned_v1), O(soft_delete_days=14)."
+      - "V(ml): O(size=4TiB), O(redundancy=LRS), O(billing_model=provisioned_v2), O(provisioned_iops=20000),
+        O(provisioned_throughput=1024), O(soft_delete_days=7). With another O(billing_model) the IOPS and the throughput
+        are left out."
+    type: str
+    choices: [dev, team, ml]
+  restore:
+    description:
+      - What to do when O(share) does not exist, but a soft-deleted share has its name.
+      - When not set, that is refused, since a new share would be empty.
+      - V(true) restores the soft-deleted share with its files, the newest if there are several, and then brings it to
+        what the options say. It is refused when there is nothing to restore, and does nothing when the share exists.
+      - V(false) creates a new, empty share. The soft-deleted one stays until it is purged, and
+        C(az storage share-rm restore --restored-name) brings it back under another name.
+    type: bool
+  delete_snapshots:
+    description:
+      - Delete the snapshots of the share with it. Otherwise a share that has snapshots is not deleted.
+    type: bool
+    default: false
   allow_shrink:
     description:
-      - Whether O(size) may be smaller than what is provisioned. Azure allows that 24 hours after the last increase.
+      - Whether O(size), O(provisioned_iops) and O(provisioned_throughput) may be smaller than what is provisioned.
+      - Azure takes a decrease 24 hours after the last increase; an earlier one is refused before anything is changed.
     type: bool
     default: false
   confirm:
@@ -196,7 +266,7 @@ options:
 notes:
   - A storage account that does not carry the tag C(managed-by=azlin) is never touched.
   - "Sources: Azure documentation, articles files-nfs-protocol, storage-files-networking-endpoints,
-    understanding-billing and encryption-in-transit-for-nfs-shares."
+    understanding-billing, storage-files-prevent-file-share-deletion and encryption-in-transit-for-nfs-shares."
 seealso:
   - module: azlin.storage.azlin_storage_info
   - module: azlin.storage.azlin_attachment
@@ -230,6 +300,35 @@ EXAMPLES = r"""
     name: teamhomes01
     resource_group: team
     size: 1TB
+
+- name: A storage with its own IOPS and throughput
+  azlin.storage.azlin_nfs_storage:
+    name: teamdata01
+    resource_group: team
+    size: 2TiB
+    billing_model: provisioned_v2
+    provisioned_iops: 12000
+    provisioned_throughput: 600
+    network:
+      virtual_network: team-vnet
+      subnet: endpoints
+
+- name: A storage as the template says, but smaller
+  azlin.storage.azlin_nfs_storage:
+    name: teamhomes02
+    resource_group: team
+    template: team
+    size: 500GiB
+    network:
+      virtual_network: team-vnet
+      subnet: endpoints
+
+- name: Bring a deleted share of an existing storage back
+  azlin.storage.azlin_nfs_storage:
+    name: teamhomes01
+    resource_group: team
+    share: projects
+    restore: true
 
 - name: Delete it
   azlin.storage.azlin_nfs_storage:
@@ -288,6 +387,39 @@ storage:
     billing_model:
       description: V(provisioned_v1) or V(provisioned_v2).
       type: str
+    provisioned_iops:
+      description: The provisioned IOPS on V(provisioned_v2), else null.
+      type: int
+    provisioned_throughput:
+      description: The provisioned throughput in MiB/s on V(provisioned_v2), else null.
+      type: int
+    paid_bursting:
+      description: Paid bursting on V(provisioned_v1), else null.
+      type: dict
+      contains:
+        enabled:
+          description: Whether it is on.
+          type: bool
+        max_iops:
+          description: The most IOPS that are paid for.
+          type: int
+        max_throughput:
+          description: The most throughput that is paid for, in MiB/s.
+          type: int
+    next_allowed_decrease:
+      description: From when on Azure takes a decrease.
+      type: dict
+      contains:
+        size:
+          description: Of the size.
+          type: str
+          sample: "2026-11-22T02:00:00Z"
+        provisioned_iops:
+          description: Of the provisioned IOPS.
+          type: str
+        provisioned_throughput:
+          description: Of the provisioned throughput.
+          type: str
     sku:
       description: Azure's word for tier, billing model and redundancy.
       type: str
@@ -348,6 +480,24 @@ storage:
     soft_delete_days:
       description: For how many days deleted shares of the account are kept.
       type: int
+    soft_deleted:
+      description: The soft-deleted versions of the share, the newest first.
+      type: list
+      elements: dict
+      contains:
+        version:
+          description: Azure's word for the version.
+          type: str
+        deleted_time:
+          description: When it was deleted, as Azure says it.
+          type: str
+        purge_time:
+          description: About when Azure purges it.
+          type: str
+          sample: "2026-11-27T08:00:00Z"
+        size_gib:
+          description: Its provisioned size in GiB.
+          type: int
     provisioning_state:
       description: Azure's state of the account.
       type: str
@@ -398,7 +548,7 @@ plan:
   elements: dict
   contains:
     action:
-      description: V(create), V(update) or V(delete).
+      description: V(create), V(update), V(restore) or V(delete).
       type: str
     resource:
       description: The kind and name of the resource.
@@ -411,7 +561,8 @@ plan:
       description: The same properties as they will be; null if the resource is deleted.
       type: dict
 recovery:
-  description: What can be brought back after a deletion; null when nothing was deleted.
+  description:
+    - What can be brought back after a deletion, how and until when; null when nothing was deleted.
   returned: O(state=absent)
   type: str
 error_code:

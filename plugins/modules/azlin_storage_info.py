@@ -99,6 +99,39 @@ storages:
     billing_model:
       description: V(provisioned_v1) or V(provisioned_v2).
       type: str
+    provisioned_iops:
+      description: The provisioned IOPS on V(provisioned_v2), else null.
+      type: int
+    provisioned_throughput:
+      description: The provisioned throughput in MiB/s on V(provisioned_v2), else null.
+      type: int
+    paid_bursting:
+      description: Paid bursting on V(provisioned_v1), else null.
+      type: dict
+      contains:
+        enabled:
+          description: Whether it is on.
+          type: bool
+        max_iops:
+          description: The most IOPS that are paid for.
+          type: int
+        max_throughput:
+          description: The most throughput that is paid for, in MiB/s.
+          type: int
+    next_allowed_decrease:
+      description: From when on Azure takes a decrease.
+      type: dict
+      contains:
+        size:
+          description: Of the size.
+          type: str
+          sample: "2026-11-22T02:00:00Z"
+        provisioned_iops:
+          description: Of the provisioned IOPS.
+          type: str
+        provisioned_throughput:
+          description: Of the provisioned throughput.
+          type: str
     sku:
       description: Azure's word for tier, billing model and redundancy.
       type: str
@@ -159,6 +192,24 @@ storages:
     soft_delete_days:
       description: For how many days deleted shares of the account are kept.
       type: int
+    soft_deleted:
+      description: The soft-deleted versions of the share, the newest first.
+      type: list
+      elements: dict
+      contains:
+        version:
+          description: Azure's word for the version.
+          type: str
+        deleted_time:
+          description: When it was deleted, as Azure says it.
+          type: str
+        purge_time:
+          description: About when Azure purges it.
+          type: str
+          sample: "2026-11-27T08:00:00Z"
+        size_gib:
+          description: Its provisioned size in GiB.
+          type: int
     provisioning_state:
       description: Azure's state of the account.
       type: str

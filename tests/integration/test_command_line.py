@@ -96,3 +96,35 @@ def test_playbook_in_check_mode_then_really_then_again(arm, ansible, tmp_path):
     for done, recap in ((checked, "ok=3    changed=2"), (first, "ok=4    changed=2"), (second, "ok=4    changed=0")):
         assert done.returncode == 0, done.stdout + done.stderr
         assert recap in done.stdout
+
+
+def test_playbooks_pass_the_options_of_a_storage(arm, ansible, tmp_path):
+    about = {"azlin_storage_name": "teamhomes01", "azlin_resource_group": GROUP}
+    wanted = {
+        "azlin_template": "team",
+        "azlin_size": "64GiB",
+        "azlin_billing_model": "provisioned_v2",
+        "azlin_provisioned_iops": 4000,
+        "azlin_provisioned_throughput": 200,
+        "azlin_tags": {"team": "blue"},
+        "azlin_purge_tags": True,
+        "azlin_restore": False,
+        "azlin_network": {"virtual_network": "lab-vnet", "subnet": "endpoints"},
+    }
+
+    def play(name, **variables):
+        return ansible("ansible-playbook", f"azlin.storage.{name}", "-e", json.dumps({**about, **variables}))
+
+    created, shown = play("create", **wanted), play("status")
+    assert created.returncode == 0, created.stdout + created.stderr
+    found = run_module("azlin_storage_info", name="teamhomes01")["storages"][0]
+    assert (found["sku"], found["size_gib"], found["soft_delete_days"]) == ("PremiumV2_ZRS", 64, 14)
+    assert (found["provisioned_iops"], found["provisioned_throughput"]) == (4000, 200)
+    assert "Provisioned 4000 IOPS, 200 MiB/s" in shown.stdout
+
+    deleted = play("delete", azlin_confirm="teamhomes01", azlin_delete_snapshots=True)
+    assert deleted.returncode == 0 and "Storage account teamhomes01 is deleted" in deleted.stdout
+    sent = [
+        one["query"]["$include"] for one in arm.requests() if one["method"] == "DELETE" and "$include" in one["query"]
+    ]
+    assert sent == ["snapshots"]

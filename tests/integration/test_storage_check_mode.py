@@ -30,6 +30,14 @@ SITUATIONS = {
     "nothing to do": (storage(), storage()),
     "growth and squash": (storage(), storage(size="1TB", root_squash="RootSquash")),
     "settings": (storage(), storage(soft_delete_days=0, encryption_in_transit="required", tags={"team": "blue"})),
+    "new storage on provisioned v2": (None, storage(billing_model="provisioned_v2", provisioned_iops=4000)),
+    "new storage from a template": (None, storage(size=None, template="ml")),
+    "IOPS and throughput": (
+        storage(billing_model="provisioned_v2"),
+        storage(size="600GiB", provisioned_iops=8000, provisioned_throughput=300),
+    ),
+    "paid bursting": (storage(), storage(paid_bursting={"enabled": True, "max_iops": 5000})),
+    "purged tags": (storage(tags={"team": "blue"}), storage(tags={"stage": "dev"}, purge_tags=True)),
     "other network mode": (storage(), storage(network=service_network())),
     "other network mode back": (storage(network=service_network()), storage()),
     "deletion": (

@@ -317,7 +317,7 @@ def test_missing_parts_are_made_again(arm, missing):
     }[missing]
     arm.request("DELETE", path, api_version=api)
 
-    after = run_module(MODULE, **storage())
+    after = run_module(MODULE, **storage(restore=missing == "share" or None))
 
     assert after["changed"]
     assert after["storage"]["nfs_endpoint"] == before["nfs_endpoint"]

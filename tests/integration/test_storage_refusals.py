@@ -35,8 +35,22 @@ BAD_OPTIONS = {
     "share": ({"share": "a--b"}, "a--b"),
     "group": ({"resource_group": "team."}, "team."),
     "standard tier": ({"tier": "standard"}, "standard", "SSD"),
-    "small": ({"size": "99GiB"}, "99GiB", "100"),
-    "large": ({"size": "103TiB"}, "103TiB", "102400"),
+    "small": ({"size": "31GiB"}, "31GiB", "32"),
+    "large": ({"size": "257TiB"}, "257TiB", "262144"),
+    "small for v1": ({"size": "99GiB", "billing_model": "provisioned_v1"}, "99GiB", "100"),
+    "IOPS on v1": ({"provisioned_iops": 5000, "billing_model": "provisioned_v1"}, "5000", "provisioned_v2"),
+    "IOPS": ({"provisioned_iops": 10}, "10", "3000"),
+    "throughput": ({"provisioned_throughput": 20000}, "20000", "10340"),
+    "bursting on v2": (
+        {"paid_bursting": {"enabled": True}, "billing_model": "provisioned_v2"},
+        "paid_bursting",
+        "provisioned_v2",
+    ),
+    "bursting on v2 by a template": (
+        {"paid_bursting": {"enabled": True}, "template": "ml"},
+        "paid_bursting",
+        "provisioned_v2",
+    ),
     "no size": ({"size": "much"}, "much"),
     "location": ({"location": "west/us"}, "west/us"),
     "soft delete": ({"soft_delete_days": 366}, "366", "365"),
@@ -73,6 +87,10 @@ UNFIT_OPTIONS = {
         "westus2",
     ),
     "no network": ({"network": None}, "invalid_argument", "network"),
+    "size of a new storage": ({"size": "99GiB"}, "invalid_argument", "99GiB", "provisioned_v1"),
+    "IOPS of a new storage": ({"provisioned_iops": 5000}, "invalid_argument", "5000", "provisioned_v1"),
+    "throughput of a new storage": ({"provisioned_throughput": 500}, "invalid_argument", "500", "provisioned_v1"),
+    "nothing to restore": ({"restore": True}, "not_found", "restore"),
 }
 
 
@@ -95,6 +113,8 @@ def test_missing_central_zone(arm):
 IMMUTABLE = {
     "location": ({"location": "eastus"}, "'westus2'", "'eastus'"),
     "redundancy": ({"redundancy": "ZRS"}, "'LRS'", "'ZRS'"),
+    "billing model": ({"billing_model": "provisioned_v2"}, "'provisioned_v1'", "'provisioned_v2'"),
+    "template": ({"template": "ml"}, "'provisioned_v1'", "'provisioned_v2'"),
     "subnet of the endpoint": ({"network": endpoint_network(subnet=["hosts"])}, "/endpoints", "/hosts"),
 }
 

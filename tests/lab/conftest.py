@@ -104,12 +104,12 @@ class Azure:
         token = self.credential.get_token(f"{self.arm.url}/.default").token
         return http_client(self.arm, params={"api-version": API}, headers={"Authorization": f"Bearer {token}"})
 
-    def account(self, name="homes", **properties):
+    def account(self, name="homes", sku="Premium_LRS", **properties):
         """A storage account that is ready, open to plaintext NFS unless told otherwise."""
         body = {
             "location": "westus2",
             "kind": "FileStorage",
-            "sku": {"name": "Premium_LRS"},
+            "sku": {"name": sku},
             "properties": {"supportsHttpsTrafficOnly": False, "networkAcls": {"defaultAction": "Deny"}, **properties},
         }
         return self.storage.storage_accounts.begin_create(GROUP, name, body).result()

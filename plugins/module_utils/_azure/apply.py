@@ -74,7 +74,7 @@ def perform(azure, step, deadline):
         raise
     except Exception as exc:
         raise errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error") from exc
-    if step.action != "delete":
+    if step.action in ("create", "update"):
         verify(content, step.id, doing, default)
 
 
@@ -86,6 +86,8 @@ def _send(azure, step, deadline, doing):
             if errors.is_missing(exc):
                 return None
             raise
+    if step.action == "restore":
+        return _restored_share(azure, step)
     return _WRITES[step.kind](azure, step, deadline, doing)
 
 
@@ -138,6 +140,11 @@ def _share(azure, step, _deadline, _doing):
     return send(step.id.resource_group, step.id.names[0], step.id.name, step.body, cls=wire.body)
 
 
+def _restored_share(azure, step):
+    """Bring a soft-deleted version back; the answer is empty."""
+    azure.storage().file_shares.restore(step.id.resource_group, step.id.names[0], step.id.name, step.body)
+
+
 def _endpoint(azure, step, deadline, doing):
     begin = azure.network(step.id.subscription).private_endpoints.begin_create_or_update
     return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
@@ -149,9 +156,9 @@ def _zone_group(azure, step, deadline, doing):
 
 
 def _delete_share(azure, step, _deadline, _doing):
-    # The service's own default would delete the snapshots along with the share.
+    # Always said, since the service's own default deletes the snapshots along with the share.
     shares = azure.storage().file_shares
-    shares.delete(step.id.resource_group, step.id.names[0], step.id.name, include="none")
+    shares.delete(step.id.resource_group, step.id.names[0], step.id.name, include=step.body["include"])
 
 
 def _delete_account(azure, step, _deadline, _doing):

@@ -9,6 +9,8 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure.auth import SOURCES
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import V1, V2
+from ansible_collections.azlin.storage.plugins.module_utils._azure.templates import TEMPLATES
 
 
 def auth_options():
@@ -44,6 +46,15 @@ def network_options():
     }
 
 
+def paid_bursting_options():
+    """The suboptions of ``paid_bursting``."""
+    return {
+        "enabled": {"type": "bool", "required": True},
+        "max_iops": {"type": "int"},
+        "max_throughput": {"type": "int"},
+    }
+
+
 def storage_options():
     """The options of azlin_nfs_storage besides those of authentication."""
     return {
@@ -55,12 +66,19 @@ def storage_options():
         "size": {"type": "str"},
         "tier": {"type": "str", "choices": ["premium", "standard"], "default": "premium"},
         "redundancy": {"type": "str", "choices": ["LRS", "ZRS"]},
-        "billing_model": {"type": "str", "choices": ["provisioned_v1"], "default": "provisioned_v1"},
+        "billing_model": {"type": "str", "choices": [V1, V2]},
+        "provisioned_iops": {"type": "int"},
+        "provisioned_throughput": {"type": "int"},
+        "paid_bursting": {"type": "dict", "options": paid_bursting_options()},
         "root_squash": {"type": "str", "choices": ["NoRootSquash", "RootSquash", "AllSquash"]},
         "encryption_in_transit": {"type": "str", "choices": ["disabled", "required"]},
         "network": {"type": "dict", "options": network_options()},
         "soft_delete_days": {"type": "int"},
         "tags": {"type": "dict"},
+        "purge_tags": {"type": "bool", "default": False},
+        "template": {"type": "str", "choices": list(TEMPLATES)},
+        "restore": {"type": "bool"},
+        "delete_snapshots": {"type": "bool", "default": False},
         "allow_shrink": {"type": "bool", "default": False},
         "confirm": {"type": "str"},
         "force": {"type": "bool", "default": False},

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps, waiters
+from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, softdelete, steps, waiters
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import SHOWN, forecast
@@ -32,13 +32,15 @@ def converge(azure, params, check_mode):
 def _present(azure, wanted, deadline, check_mode):
     present = observe(azure, wanted)
     planned = plan(wanted, present)
+    note = softdelete.note(wanted, present)
     if planned and check_mode:
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
         present = _observe_settled(azure, wanted, planned, deadline)
         _verify(wanted, present)
-    return {**_outcome(planned), "storage": storage_of(present)}
+    said = {"warnings": [note]} if note else {}
+    return {**_outcome(planned), "storage": storage_of(present), **said}
 
 
 def _observe_settled(azure, wanted, planned, deadline):
@@ -82,5 +84,11 @@ def _outcome(planned):
 def storage_of(present):
     """The result for what is present."""
     return result.storage(
-        present.account, present.file_service, present.share, present.endpoints, present.virtual_machines
+        present.account,
+        present.file_service,
+        present.share,
+        present.endpoints,
+        present.virtual_machines,
+        present.shares,
+        present.moment,
     )

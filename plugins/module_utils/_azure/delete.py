@@ -8,8 +8,12 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result
+import datetime
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removed_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import timestamp
+from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 
 # Days in which Azure can recover a deleted account on a best-effort basis. Source: Azure docs,
@@ -26,9 +30,7 @@ def plan_deletion(wanted, present):
     guards.check_deletion(wanted, present)
     steps = []
     if present.share is not None:
-        about = properties(present.share)
-        view = {"size_gib": about.get("shareQuota"), "root_squash": about.get("rootSquash")}
-        steps.append(deletion_of("share", "share", wanted.share_id, view, ()))
+        steps.append(_share(wanted, present))
     if guards.other_shares(wanted, present):
         return steps
     steps += removed_endpoint(wanted, present, needs=("share",))
@@ -39,28 +41,60 @@ def plan_deletion(wanted, present):
     return steps
 
 
+def _share(wanted, present):
+    """The step that deletes the share; snapshots are said to go with it only where the guards let them."""
+    about = properties(present.share)
+    view = {"size_gib": about.get("shareQuota"), "root_squash": about.get("rootSquash")}
+    found = softdelete.snapshots(present.shares or (), wanted.share)
+    if found:
+        view["snapshots"] = [properties(one)["snapshotTime"] for one in found]
+    body = {"include": "snapshots" if wanted.delete_snapshots else "none"}
+    return Step("share", "delete", "share", wanted.share_id, view, None, body)
+
+
 def recovery(wanted, present, plan):
     """What can be brought back after the deletion, in words; None when nothing is deleted."""
     if not plan:
         return None
     kept = guards.other_shares(wanted, present)
-    days = result.soft_delete_days(present.file_service)
     if kept:
-        share = _share_words(days)
-        return f"Storage account {wanted.account.name} stays, since it holds other shares: {', '.join(kept)}. {share}"
+        return (
+            f"Storage account {wanted.account.name} stays, since it holds other shares: {', '.join(kept)}. "
+            f"{_share_words(wanted, present)}"
+        )
     return (
-        f"Storage account {wanted.account.name} is deleted. Azure can often recover a deleted account within "
-        f"{ACCOUNT_RECOVERY_DAYS} days, if no other account took its name and its resource group still exists "
-        f"(Azure portal: Storage accounts, Restore). {_share_words(days)}"
+        f"Storage account {wanted.account.name} is deleted. {_lost_words(wanted, present)} Azure can often recover a "
+        f"deleted account within {ACCOUNT_RECOVERY_DAYS} days, if no other account took its name and its resource "
+        "group still exists (Azure portal: Storage accounts, Restore)."
     )
 
 
-def _share_words(days):
+def _share_words(wanted, present):
+    """What becomes of the share where its account stays."""
+    days = result.soft_delete_days(present.file_service)
     if days is None:
-        return "Whether the share itself is kept by soft delete is not known."
+        return f"Whether share {wanted.share} is kept by soft delete is not known."
     if not days:
-        return "Soft delete is off: the share itself cannot be brought back."
+        return f"Soft delete is off: share {wanted.share} cannot be brought back."
+    until = (
+        "" if present.moment is None else f", until about {timestamp(present.moment + datetime.timedelta(days=days))}"
+    )
     return (
-        f"The share itself is kept by soft delete for {days} days, as long as its account exists "
-        "(az storage share-rm restore)."
+        f"Share {wanted.share} is kept by soft delete for {days} days{until}: azlin.storage.create with "
+        "azlin_restore: true brings it back."
+    )
+
+
+def _lost_words(wanted, present):
+    """What goes with the account: soft delete is a setting of it and ends with it."""
+    names = {share["name"] for share in softdelete.deleted(present.shares or ())}
+    if present.share is not None:
+        names.add(wanted.share)
+    days = result.soft_delete_days(present.file_service)
+    if not days or not names:
+        known = "is off" if days == 0 else "of a deleted account keeps nothing"
+        return f"Soft delete {known}: its shares come back only with the account."
+    return (
+        f"Soft delete ({days} days) is part of the account and ends with it: {', '.join(sorted(names))} "
+        "can be brought back only by recovering the account first."
     )

@@ -11,6 +11,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import provisioned
+from ansible_collections.azlin.storage.plugins.module_utils._azure.templates import merged
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import ResourceId
@@ -20,8 +22,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import
 TAG_KEY = "managed-by"
 TAG_VALUE = "azlin"
 
-# GiB of a premium share on provisioned v1. Source: Azure docs, understanding-billing.
-SIZE_RANGE_GIB = (100, 102400)
 DEFAULT_SIZE_GIB = 100
 # Days that deleted shares can be kept. Source: Azure docs, storage-files-enable-soft-delete.
 SOFT_DELETE_RANGE_DAYS = (0, 365)
@@ -59,10 +59,17 @@ class Storage:
     location: str | None = None
     size_gib: int | None = None
     redundancy: str | None = None
+    billing_model: str | None = None
+    provisioned_iops: int | None = None
+    provisioned_throughput: int | None = None
+    paid_bursting: dict | None = None
     root_squash: str | None = None
     encryption_in_transit: str | None = None
     soft_delete_days: int | None = None
     tags: dict | None = None
+    purge_tags: bool = False
+    restore: bool | None = None
+    delete_snapshots: bool = False
     network: Network | None = None
     allow_shrink: bool = False
     force: bool = False
@@ -85,6 +92,7 @@ class Storage:
 
 def check_options(params):
     """Raise for options that cannot work; needs no credentials, so that it can run before signing in."""
+    params = merged(params)
     names.account_name(params["name"])
     names.resource_group(params["resource_group"])
     names.share_name(params["share"])
@@ -100,7 +108,7 @@ def check_options(params):
             "NFS shares exist on SSD only; standard (HDD) shares speak SMB",
             "Use tier: premium.",
         )
-    _size(params["size"])
+    _provisioned(params)
     _soft_delete(params["soft_delete_days"])
     _tags(params["tags"])
     if params["location"] is not None:
@@ -127,16 +135,16 @@ def _check_confirmation(params):
 def _size(value):
     if value is None:
         return None
-    size_gib = parse_size_gib(value)
-    smallest, largest = SIZE_RANGE_GIB
-    if not smallest <= size_gib <= largest:
-        raise invalid(
-            "size",
-            value,
-            f"a premium share on provisioned v1 holds {smallest} to {largest} GiB",
-            f"Use for example {min(max(size_gib, smallest), largest)}GiB.",
-        )
-    return size_gib
+    return parse_size_gib(value)
+
+
+def _provisioned(params):
+    """Refuse what no storage can have; the guards know more, once they know the billing model of the present one."""
+    model = params["billing_model"]
+    provisioned.check_value(provisioned.SIZE, _size(params["size"]), model, params["size"])
+    for quantity in (provisioned.IOPS, provisioned.THROUGHPUT):
+        provisioned.check_value(quantity, params[quantity.option], model)
+    provisioned.check_bursting(params["paid_bursting"], model)
 
 
 def _soft_delete(days):
@@ -223,6 +231,7 @@ def _prefix(value, option):
 
 def desired(params, subscription, storage_suffix):
     """Return the :class:`Storage` that checked options ask for."""
+    params = merged(params)
     account = ResourceId(
         subscription, params["resource_group"], "Microsoft.Storage", ("storageAccounts",), (params["name"],)
     )
@@ -235,10 +244,17 @@ def desired(params, subscription, storage_suffix):
         location=None if params["location"] is None else names.location(params["location"]),
         size_gib=_size(params["size"]),
         redundancy=params["redundancy"],
+        billing_model=params["billing_model"],
+        provisioned_iops=params["provisioned_iops"],
+        provisioned_throughput=params["provisioned_throughput"],
+        paid_bursting=params["paid_bursting"],
         root_squash=params["root_squash"],
         encryption_in_transit=params["encryption_in_transit"],
         soft_delete_days=params["soft_delete_days"],
         tags=_tags(params["tags"]),
+        purge_tags=params["purge_tags"],
+        restore=params["restore"],
+        delete_snapshots=params["delete_snapshots"],
         network=None if options is None else _network(options, account, storage_suffix),
         allow_shrink=params["allow_shrink"],
         force=params["force"],

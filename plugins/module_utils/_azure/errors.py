@@ -28,8 +28,22 @@ _MEANINGS = {
     ),
     "name_conflict": ("StorageAccountAlreadyTaken", "StorageAccountAlreadyExists", "AccountAlreadyExists"),
     "immutable_property": ("InvalidResourceLocation",),
+    "size_decrease_refused": (
+        "ContainerQuotaDowngradeNotAllowed",
+        "FileShareProvisionedBandwidthDowngradeNotAllowed",
+        "FileShareProvisionedIopsDowngradeNotAllowed",
+    ),
+    "capacity_exceeded": (
+        "TotalSharesCountExceedsAccountLimit",
+        "TotalSharesProvisionedBandwidthExceedsAccountLimit",
+        "TotalSharesProvisionedCapacityExceedsAccountLimit",
+        "TotalSharesProvisionedIopsExceedsAccountLimit",
+    ),
     "invalid_argument": (
         "AccountNameInvalid",
+        "FileShareProvisionedBandwidthInvalid",
+        "FileShareProvisionedIopsInvalid",
+        "FileShareProvisionedStorageInvalid",
         "InvalidHeaderValue",
         "InvalidLocation",
         "InvalidSubscriptionId",
@@ -90,7 +104,7 @@ _REMEDIES = {
     ),
     "ShareHasSnapshots": (
         "the share has snapshots",
-        "Delete the snapshots first with 'az storage share-rm delete'; this collection never deletes them unasked.",
+        "Set delete_snapshots: true to delete them with the share; this collection never does that unasked.",
     ),
     "LocationNotAvailableForResourceType": (
         "the region does not exist or does not offer the resource",
@@ -109,6 +123,16 @@ _REMEDIES = {
         "Run again after a few minutes, with fewer forks.",
     ),
 }
+for _code in _MEANINGS["capacity_exceeded"]:
+    _REMEDIES[_code] = (
+        "the shares of an account have limits in all, and soft-deleted ones count until they are purged",
+        "Ask for less, create a second storage, or wait; 'az storage share-rm list --include-deleted' lists them.",
+    )
+for _code in _MEANINGS["size_decrease_refused"]:
+    _REMEDIES[_code] = (
+        "Azure takes a decrease only 24 hours after the last increase",
+        "Run again later; next_allowed_decrease of azlin.storage.azlin_storage_info shows when.",
+    )
 _REMEDIES["StorageAccountAlreadyExists"] = _REMEDIES["AccountAlreadyExists"] = (
     "an account of this name exists in another resource group of this subscription",
     "Set resource_group to that group or choose another name.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import provisioned, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
 
@@ -20,12 +21,20 @@ SHOWN = frozenset({"account", "file_service", "share", "endpoint", "zone_group"}
 def forecast(wanted, present, plan):
     """Return ``present`` as the plan would leave it; what only Azure knows stays unknown."""
     for step in plan:
+        if step.key == "restored_share":
+            present = _with_restored(present, softdelete.to_restore(wanted, present), step.id)
         if step.key in SHOWN:
             changed = None if step.action == "delete" else _merged(getattr(present, step.key), step, wanted)
             present = replace(present, **{step.key: changed})
         if step.key == "endpoint" and step.action == "delete":
             present = replace(present, account=_disconnected(present.account, step.id))
     return present
+
+
+def _with_restored(present, version, share_id):
+    """``present`` with a soft-deleted version back in its place."""
+    left = tuple(share for share in present.shares if share is not version)
+    return replace(present, share=softdelete.restored(version, share_id), shares=left)
 
 
 def _disconnected(account, endpoint_id):
@@ -46,6 +55,10 @@ def _merged(resource, step, wanted):
     body = dict(step.body)
     known = resource or {"id": str(step.id), "name": step.id.name}
     about = {**properties(resource), **body.pop("properties")}
+    for quantity in provisioned.QUANTITIES:
+        # An increase starts a new time, which Azure will tell.
+        if step.key == "share" and quantity.word in properties(step.body):
+            about.pop(quantity.next_decrease, None)
     if step.key == "account" and step.action == "create":
         about["primaryEndpoints"] = {"file": f"https://{step.id.name}.file.{wanted.storage_suffix}/"}
     return {**known, **body, "properties": about}

@@ -8,9 +8,12 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    attachments,
+    provisioned,
+    result,
+    softdelete,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
@@ -22,8 +25,9 @@ KIND = "FileStorage"
 
 
 def wanted_sku(wanted):
-    """The SKU of a new account on provisioned v1."""
-    return f"Premium_{wanted.redundancy or 'LRS'}"
+    """The SKU of a new account."""
+    family = provisioned.SKU_FAMILIES[wanted.billing_model or provisioned.DEFAULT_MODEL]
+    return f"{family}_{wanted.redundancy or 'LRS'}"
 
 
 def is_managed(resource):
@@ -40,7 +44,8 @@ def check(wanted, present):
         location = names.location(present.account["location"])
         _check_managed(wanted, present.account)
         _check_immutable(wanted, present, location)
-        _check_size(wanted, present)
+        softdelete.check(wanted, present)
+        _check_provisioned(wanted, present)
     if wanted.network is not None:
         _check_network(wanted, present, location)
     return location
@@ -65,6 +70,9 @@ def _check_creation(wanted, present):
             f"storage {wanted.account.name} does not exist yet and a new one needs a network",
             "Set network.virtual_network and network.subnet.",
         )
+    if wanted.restore:
+        raise softdelete.nothing_to_restore(wanted)
+    provisioned.check_model(wanted, None, wanted.billing_model or provisioned.DEFAULT_MODEL)
     location = wanted.location or names.location(present.resource_group["location"])
     offered = None if present.regions is None else present.regions.get(wanted_sku(wanted), set())
     if offered is not None and location not in offered:
@@ -98,20 +106,36 @@ def _check_immutable(wanted, present, location):
     account = present.account
     sku = dig(account, "sku", "name")
     billing_model, redundancy = result.models_of(sku)
-    protocol = KIND if present.share is None else properties(present.share).get("enabledProtocols") or "SMB"
+    protocol = _protocol(wanted, present)
     compared = [
         ("kind", account.get("kind"), KIND),
         ("location", location, wanted.location or location),
-        ("billing_model", billing_model, "provisioned_v1"),
+        ("tier", result.tier_of(sku), "premium"),
+        ("billing_model", billing_model, wanted.billing_model or billing_model),
         ("redundancy", redundancy, wanted.redundancy or redundancy),
-        ("protocol of the share", protocol, protocol if present.share is None else "NFS"),
+        ("protocol of the share", protocol, "NFS"),
     ]
     for name, is_now, should_be in compared:
         if is_now != should_be:
-            raise immutable(f"{name} of {wanted.account.name}/{wanted.share}", is_now, should_be)
+            more = [_CONVERSION] if name == "redundancy" else []
+            raise immutable(f"{name} of {wanted.account.name}/{wanted.share}", is_now, should_be, more)
 
 
-def immutable(what, is_now, should_be):
+def _protocol(wanted, present):
+    """The protocol of the share that there is or is to be restored; NFS for a new one."""
+    version = softdelete.to_restore(wanted, present)
+    share = present.share if version is None else softdelete.restored(version, wanted.share_id)
+    return "NFS" if share is None else properties(share).get("enabledProtocols") or "SMB"
+
+
+# Source: Azure docs, redundancy-migration and files-nfs-protocol.
+_CONVERSION = (
+    "the account is behind private endpoints and shall stay the same one",
+    "Have Azure convert it ('az storage account migration start'), wait until that is done and run again.",
+)
+
+
+def immutable(what, is_now, should_be, more=()):
     """The error for a difference that only a new storage can resolve."""
     return AzlinError(
         "immutable_property",
@@ -122,39 +146,16 @@ def immutable(what, is_now, should_be):
                 f"{should_be!r} is really needed",
                 "Create a second storage, copy the files over from a host and attach the hosts to it.",
             ),
+            *more,
         ],
     )
 
 
-def _check_size(wanted, present):
-    size_gib = properties(present.share).get("shareQuota")
-    if None in (size_gib, wanted.size_gib) or wanted.size_gib >= size_gib:
-        return
-    if wanted.allow_shrink:
-        _check_shrinkable(wanted, present, size_gib)
-        return
-    raise AzlinError(
-        "size_decrease_refused",
-        f"size: {wanted.account.name}/{wanted.share} has {size_gib} GiB and is not made smaller, to "
-        f"{wanted.size_gib} GiB, unasked.",
-        causes=[
-            ("the playbook is older than the storage", f"Set size to {size_gib}GiB, or leave it out."),
-            ("it shall really shrink", "Set allow_shrink: true."),
-        ],
-    )
-
-
-def _check_shrinkable(wanted, present, size_gib):
-    """Azure makes a share smaller only 24 hours after it last became larger, and says when that is over."""
-    allowed = properties(present.share).get("nextAllowedQuotaDowngradeTime")
-    if not (allowed and present.moment) or parsedate_to_datetime(allowed) <= present.moment:
-        return
-    raise AzlinError(
-        "size_decrease_refused",
-        f"size: {wanted.account.name}/{wanted.share} has {size_gib} GiB and can be made smaller, to "
-        f"{wanted.size_gib} GiB, from {allowed} on.",
-        causes=[("Azure wants 24 hours between an increase and a decrease", "Run again after that time.")],
-    )
+def _check_provisioned(wanted, present):
+    share = present.share or softdelete.to_restore(wanted, present)
+    provisioned.check_model(wanted, share, result.models_of(dig(present.account, "sku", "name"))[0])
+    provisioned.check_decreases(wanted, share, present.moment)
+    provisioned.check_limits(wanted, share, present.usage)
 
 
 def _check_network(wanted, present, location):
@@ -237,7 +238,7 @@ def _check_endpoint(wanted, present):
 
 def other_shares(wanted, present):
     """Names of the account's shares besides the wanted one."""
-    return sorted(share["name"] for share in present.shares if share["name"] != wanted.share)
+    return sorted(share["name"] for share in softdelete.live(present.shares or ()) if share["name"] != wanted.share)
 
 
 def check_deletion(wanted, present):
@@ -246,6 +247,17 @@ def check_deletion(wanted, present):
         return
     _check_managed(wanted, present.account)
     _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}", wanted.share)
+    found = softdelete.snapshots(present.shares or (), wanted.share)
+    if found and not wanted.delete_snapshots:
+        raise AzlinError(
+            "in_use",
+            f"Deleting {wanted.account.name}/{wanted.share} is refused: it has {len(found)} snapshots, and they would "
+            "go with it.",
+            causes=[
+                ("somebody still needs the snapshots", "Delete them first, when they are not needed any more."),
+                ("they are not needed", "Set delete_snapshots: true."),
+            ],
+        )
 
 
 def _check_unused(wanted, present, doing, share):

@@ -8,7 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, observe, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, observe, result, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -39,7 +39,15 @@ def storages(azure, params):
         details = found[account["id"]]
         for share in details["shares"]:
             listed.append(
-                result.storage(account, details["file_service"], share, details["endpoints"], read["virtual_machines"])
+                result.storage(
+                    account,
+                    details["file_service"],
+                    share,
+                    details["endpoints"],
+                    read["virtual_machines"],
+                    details["listed"],
+                    details["moment"],
+                )
             )
     return sorted(listed, key=lambda storage: (storage["name"], storage["share"]))
 
@@ -79,15 +87,15 @@ def _details(azure, account, share):
     account_id = names.parse_resource_id(account["id"], "id")
     group, name = account_id.resource_group, account_id.name
     storage = azure.storage()
-    if share is None:
-        listed = observe.read_list("shares", storage.file_shares.list, group, name, missing=())
-        wanted = [one["name"] for one in listed if properties(one).get("enabledProtocols") == "NFS"]
-    else:
-        wanted = [share]
+    listed, moment = observe.shares_of(azure, account_id, "deleted"), observe.now()
+    living = [one["name"] for one in softdelete.live(listed) if properties(one).get("enabledProtocols") == "NFS"]
+    wanted = living if share is None else [one for one in living if one == share]
     shares = [observe.read("the share", storage.file_shares.get, group, name, one, expand="stats") for one in wanted]
     return {
         "file_service": observe.read("the file service", storage.file_services.get_service_properties, group, name),
         "shares": [one for one in shares if properties(one).get("enabledProtocols") == "NFS"],
+        "listed": listed,
+        "moment": moment,
         "endpoints": [pair for pair in (_endpoint(azure, one) for one in _endpoint_ids(account)) if pair],
     }
 

@@ -8,11 +8,18 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import datetime
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, errors, waiters, wire
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    attachments,
+    errors,
+    provisioned,
+    result,
+    waiters,
+    wire,
+)
 
 # Requests in flight at once; Azure answers reads of one subscription in parallel.
 WORKERS = 10
@@ -20,12 +27,18 @@ WORKERS = 10
 
 @dataclass(frozen=True)
 class Present:
-    """Resources as the REST API shows them; None for what does not exist (or was not asked for)."""
+    """Resources as the REST API shows them; None for what does not exist (or was not asked for).
+
+    ``shares`` are those of the account, soft-deleted ones included; ``usage`` is read where the limits of the file
+    service matter; ``moment`` is when all of it was read.
+    """
 
     account: dict | None = None
     file_service: dict | None = None
     share: dict | None = None
-    shares: tuple = ()
+    shares: tuple | None = None
+    usage: dict | None = None
+    moment: datetime.datetime | None = None
     endpoint: dict | None = None
     zone_group: dict | None = None
     zone: dict | None = None
@@ -34,7 +47,6 @@ class Present:
     virtual_machines: tuple = ()
     resource_group: dict | None = None
     regions: dict | None = None
-    moment: datetime | None = None
 
     @property
     def endpoints(self):
@@ -95,37 +107,74 @@ def virtual_machines(azure):
     )
 
 
+def now():
+    """The present time, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def shares_of(azure, account_id, expand):
+    """The shares of an account, with what ``expand`` adds; none of an account that is missing or still being made."""
+    try:
+        return tuple(
+            _patiently(
+                lambda: wire.items(
+                    azure.storage().file_shares.list, account_id.resource_group, account_id.name, expand=expand
+                ),
+                "shares",
+            )
+        )
+    except Exception as exc:
+        if errors.is_missing(exc) or _is_being_made(exc):
+            return ()
+        raise errors.from_azure(exc, "Listing shares") from exc
+
+
+def _is_being_made(exc):
+    """Whether Azure says that the account is not ready yet; nothing is in it then."""
+    return errors.describe(exc)[0] == "StorageAccountIsNotProvisioned"
+
+
 def observe(azure, wanted):
     """Return what is :class:`Present` of a wanted storage."""
-    calls = _storage_calls(azure, wanted)
+    calls = _storage_calls(azure, wanted, "deleted")
     if wanted.network is not None:
         calls.update(_network_calls(azure, wanted.network))
     values = concurrently(calls)
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
-    present = {**values, "virtual_networks": networks, "moment": datetime.now(timezone.utc)}
+    present = {**values, "virtual_networks": networks}
     if present["account"] is None:
         present.update(_before_creation(azure, wanted.account))
-    return Present(**present)
+    elif _limits_matter(wanted, present):
+        present["usage"] = _usage(azure, wanted.account)
+    return Present(**present, moment=now())
+
+
+def _limits_matter(wanted, present):
+    """Whether a new share or other provisioned values are wanted where the service tells its limits."""
+    if result.models_of(wire.dig(present["account"], "sku", "name"))[0] != provisioned.V2:
+        return False
+    before = provisioned.view(present["share"])
+    after = {quantity.key: getattr(wanted, quantity.key) for quantity in provisioned.QUANTITIES}
+    return present["share"] is None or any(value not in (None, before[key]) for key, value in after.items())
+
+
+def _usage(azure, account):
+    """Limits of the file service; None if it cannot be asked, since Azure then says by itself what is wrong."""
+    call = azure.storage().file_services.get_service_usage
+    try:
+        return _patiently(lambda: call(account.resource_group, account.name, cls=wire.body), "the limits")
+    except Exception as exc:
+        if getattr(exc, "status_code", None) in (403, 404) or _is_being_made(exc):
+            return None
+        raise errors.from_azure(exc, "Reading the limits of the file service") from exc
 
 
 def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
-    values = concurrently(
-        {
-            **_storage_calls(azure, wanted),
-            "shares": lambda: read_list(
-                "shares",
-                azure.storage().file_shares.list,
-                wanted.account.resource_group,
-                wanted.account.name,
-                missing=(),
-            ),
-        }
-    )
-    return Present(**values)
+    return Present(**concurrently(_storage_calls(azure, wanted, "deleted,snapshots")), moment=now())
 
 
-def _storage_calls(azure, wanted):
+def _storage_calls(azure, wanted, expand):
     storage, network = azure.storage(), azure.network()
     group, name = wanted.account.resource_group, wanted.account.name
     endpoint = wanted.endpoint.name
@@ -133,6 +182,7 @@ def _storage_calls(azure, wanted):
         "account": lambda: read("the storage account", storage.storage_accounts.get_properties, group, name),
         "file_service": lambda: read("the file service", storage.file_services.get_service_properties, group, name),
         "share": lambda: read("the share", storage.file_shares.get, group, name, wanted.share, expand="stats"),
+        "shares": lambda: shares_of(azure, wanted.account, expand),
         "endpoint": lambda: read("the private endpoint", network.private_endpoints.get, group, endpoint),
         "zone_group": lambda: read(
             "the DNS zone group", network.private_dns_zone_groups.get, group, endpoint, wanted.zone_group.name

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, provisioned, result, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
     DEFAULT_SIZE_GIB,
     DEFAULT_SOFT_DELETE_DAYS,
@@ -253,7 +253,11 @@ def _wanted_account_view(wanted, view):
     if wanted.network is not None:
         after["default_action"] = "Deny"
         after.update(_access(wanted.network, view["subnets"]))
-    after["tags"] = merged_tags(view["tags"], {**(wanted.tags or {}), **OWN_TAGS})
+    kept = view["tags"]
+    if wanted.purge_tags and wanted.tags is not None:
+        listed = {key.lower() for key in (*wanted.tags, *OWN_TAGS)}
+        kept = {key: value for key, value in kept.items() if key.lower() in listed}
+    after["tags"] = merged_tags(kept, {**(wanted.tags or {}), **OWN_TAGS})
     return after
 
 
@@ -368,42 +372,83 @@ def _file_service_properties(about, after):
         days = after["soft_delete_days"]
         values["shareDeleteRetentionPolicy"] = {"enabled": True, "days": days} if days else {"enabled": False}
     # An absent switch is off; it is not sent as such, since older clouds do not know it.
-    if after.get("nfs_encryption_required") or dig(values, "protocolSettings", "nfs"):
-        required = after.get("nfs_encryption_required", dig(about, "protocolSettings", "nfs"))
-        nfs = {"encryptionInTransit": {"required": required}} if isinstance(required, bool) else required
+    required, nfs = after.get("nfs_encryption_required"), dig(values, "protocolSettings", "nfs") or {}
+    if required or required is not None and nfs:
+        nfs = {**nfs, "encryptionInTransit": {**(nfs.get("encryptionInTransit") or {}), "required": required}}
         values["protocolSettings"] = {**values.get("protocolSettings", {}), "nfs": nfs}
     return values
 
 
 def _share(wanted, present):
-    if present.share is None:
-        view = {
-            "protocol": "NFS",
-            "size_gib": _or(wanted.size_gib, DEFAULT_SIZE_GIB),
-            "root_squash": wanted.root_squash or "NoRootSquash",
-        }
-        body = {"properties": {"enabledProtocols": "NFS", **_share_properties(view)}}
-        return [Step("share", "create", "share", wanted.share_id, None, view, body, ("account", "file_service"))]
-    view = {
-        "size_gib": properties(present.share).get("shareQuota"),
-        "root_squash": properties(present.share).get("rootSquash"),
-    }
-    before, after = changes(
-        view,
-        {
-            "size_gib": _or(wanted.size_gib, view["size_gib"]),
-            "root_squash": _or(wanted.root_squash, view["root_squash"]),
-        },
+    version = softdelete.to_restore(wanted, present)
+    share, steps = present.share, []
+    if version is not None:
+        steps.append(_restoration(wanted, version))
+        share = softdelete.restored(version, wanted.share_id)
+    if share is None:
+        return [_new_share(wanted)]
+    view = _share_view(share)
+    before, after = changes(view, _wanted_share_view(wanted, view))
+    if after:
+        body = {"properties": _share_properties(after)}
+        needs = ("account", "file_service", "restored_share")
+        steps.append(Step("share", "update", "share", wanted.share_id, before, after, body, needs))
+    return steps
+
+
+def _restoration(wanted, version):
+    number = properties(version).get("version")
+    return Step(
+        key="restored_share",
+        action="restore",
+        kind="share",
+        id=wanted.share_id,
+        before={"deleted": True, "version": number, "deleted_time": properties(version).get("deletedTime")},
+        after={"deleted": False},
+        body={"deletedShareName": wanted.share, "deletedShareVersion": number},
+        needs=("account", "file_service"),
     )
-    if not after:
-        return []
-    body = {"properties": _share_properties(after)}
-    return [Step("share", "update", "share", wanted.share_id, before, after, body, ("account", "file_service"))]
+
+
+def _new_share(wanted):
+    empty = {"size_gib": DEFAULT_SIZE_GIB, "root_squash": "NoRootSquash", "paid_bursting": None}
+    view = {"protocol": "NFS", **_wanted_share_view(wanted, empty)}
+    # What is not asked for is left to the service: it has a recommendation for the size.
+    view = {key: value for key, value in view.items() if value is not None}
+    body = {"properties": {"enabledProtocols": "NFS", **_share_properties(view)}}
+    return Step("share", "create", "share", wanted.share_id, None, view, body, ("account", "file_service"))
+
+
+def _share_view(share):
+    return {
+        **provisioned.view(share),
+        "paid_bursting": provisioned.bursting_view(share),
+        "root_squash": properties(share).get("rootSquash"),
+    }
+
+
+def _wanted_share_view(wanted, view):
+    """The view as it should be; IOPS and throughput do not follow the size unless they are set."""
+    bursting = view["paid_bursting"]
+    if wanted.paid_bursting is not None:
+        bursting = provisioned.bursting_after(wanted.paid_bursting, bursting or provisioned.bursting_view(None))
+    return {
+        **{
+            quantity.key: _or(getattr(wanted, quantity.key), view.get(quantity.key))
+            for quantity in provisioned.QUANTITIES
+        },
+        "paid_bursting": bursting,
+        "root_squash": _or(wanted.root_squash, view["root_squash"]),
+    }
 
 
 def _share_properties(view):
-    words = {"size_gib": "shareQuota", "root_squash": "rootSquash"}
-    return {word: view[key] for key, word in words.items() if key in view}
+    values = provisioned.words(view)
+    if "paid_bursting" in view:
+        values["fileSharePaidBursting"] = provisioned.bursting_words(view["paid_bursting"])
+    if "root_squash" in view:
+        values["rootSquash"] = view["root_squash"]
+    return values
 
 
 # --- private endpoint ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, cost
+from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, cost, provisioned, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import endpoint_of
@@ -17,17 +17,20 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints im
 DEAD_STATES = ("Disconnected", "Rejected")
 
 
-def storage(account, file_service, share, endpoints, virtual_machines):
+def storage(account, file_service, share, endpoints, virtual_machines, shares=None, moment=None):
     """Return the result for one share.
 
     :param account: the storage account as the REST API shows it; likewise ``file_service`` and ``share``.
     :param endpoints: pairs of (private endpoint, its DNS zone group or None) that were read.
     :param virtual_machines: generic resources with their tags, or None when they are unknown.
+    :param shares: the account's shares with the soft-deleted ones, or None when they are unknown.
+    :param moment: when all of that was read.
     """
     account_id = names.parse_resource_id(account["id"], "id")
     about, values = properties(account), properties(share)
     sku, location = dig(account, "sku", "name"), names.location(account["location"])
-    size_gib, used_bytes = values.get("shareQuota"), values.get("shareUsageBytes")
+    quantities, used_bytes = provisioned.view(share), values.get("shareUsageBytes")
+    size_gib = quantities["size_gib"]
     billing_model, redundancy = models_of(sku)
     connected = _private_endpoints(about, endpoints)
     return {
@@ -41,9 +44,16 @@ def storage(account, file_service, share, endpoints, virtual_machines):
         "size_gib": size_gib,
         "used_bytes": used_bytes,
         "utilization_percent": _percent(used_bytes, size_gib),
-        "tier": "premium" if str(sku).startswith("Premium") else "standard",
+        "tier": tier_of(sku),
         "redundancy": redundancy,
         "billing_model": billing_model,
+        "provisioned_iops": quantities["provisioned_iops"],
+        "provisioned_throughput": quantities["provisioned_throughput"],
+        "paid_bursting": provisioned.bursting_view(share) if billing_model == provisioned.V1 else None,
+        "next_allowed_decrease": {
+            quantity.option: provisioned.timestamp(provisioned.next_decrease(share, quantity))
+            for quantity in provisioned.QUANTITIES
+        },
         "sku": sku,
         "created": about.get("creationTime"),
         "nfs_endpoint": _nfs_endpoint(account, share),
@@ -58,6 +68,7 @@ def storage(account, file_service, share, endpoints, virtual_machines):
         "root_squash": values.get("rootSquash"),
         "encryption_in_transit": encryption_in_transit(account, file_service),
         "soft_delete_days": soft_delete_days(file_service),
+        "soft_deleted": softdelete.shown(shares, share["name"], moment),
         "provisioning_state": about.get("provisioningState"),
         "tags": account.get("tags") or {},
         "cost": cost.estimate(billing_model, redundancy, location, size_gib, len(connected)),
@@ -70,8 +81,13 @@ def storage(account, file_service, share, endpoints, virtual_machines):
 def models_of(sku):
     """``(billing_model, redundancy)`` of a SKU name such as ``Premium_LRS``; None for what has none of ours."""
     family, underscore, redundancy = str(sku).partition("_")
-    billing_model = {"Premium": "provisioned_v1", "PremiumV2": "provisioned_v2", "StandardV2": "provisioned_v2"}
+    billing_model = {"Premium": provisioned.V1, "PremiumV2": provisioned.V2, "StandardV2": provisioned.V2}
     return billing_model.get(family), redundancy or None
+
+
+def tier_of(sku):
+    """``premium`` (SSD) or ``standard`` (HDD)."""
+    return "premium" if str(sku).startswith("Premium") else "standard"
 
 
 def subnet_rules(account):

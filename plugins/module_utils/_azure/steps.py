@@ -51,5 +51,7 @@ def diff(plan):
     for step in plan:
         # A resource that is replaced has two steps: the first one knows its past, the last one its future.
         before.setdefault(step.resource, step.before)
-        after[step.resource] = step.after
+        # What a restored share has besides comes from the step that changes it.
+        known = after.get(step.resource)
+        after[step.resource] = {**known, **step.after} if known and step.after else step.after
     return {"before": before, "after": after}

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from ansible_collections.azlin.storage.plugins.module_utils._azure import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import Present
 
@@ -16,6 +18,8 @@ VNET_ID = f"{GROUP_ID}/providers/Microsoft.Network/virtualNetworks/net"
 ENDPOINT_ID = f"{GROUP_ID}/providers/Microsoft.Network/privateEndpoints/teamhomes01-pe"
 ZONE_ID = f"{GROUP_ID}/providers/Microsoft.Network/privateDnsZones/privatelink.file.core.windows.net"
 OURS = {"managed-by": "azlin"}
+# When everything was read.
+NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.timezone.utc)
 
 
 def network(**changes):
@@ -45,12 +49,19 @@ def params(**changes):
         "size": None,
         "tier": "premium",
         "redundancy": None,
-        "billing_model": "provisioned_v1",
+        "billing_model": None,
+        "provisioned_iops": None,
+        "provisioned_throughput": None,
+        "paid_bursting": None,
         "root_squash": None,
         "encryption_in_transit": None,
         "network": network(),
         "soft_delete_days": None,
         "tags": None,
+        "purge_tags": False,
+        "template": None,
+        "restore": None,
+        "delete_snapshots": False,
         "allow_shrink": False,
         "confirm": None,
         "force": False,
@@ -126,6 +137,81 @@ def share(name="home", **properties):
     }
 
 
+def deleted_share(name="home", version="01DC5B", days=7, **properties):
+    """A share that was deleted a day and some hours before now, as a list of deleted shares has it."""
+    about = {
+        "shareQuota": 500,
+        "version": version,
+        "deleted": True,
+        "deletedTime": "2026-11-20T08:00:00.1234567Z",
+        "remainingRetentionDays": days - 1,
+        **properties,
+    }
+    return {"id": f"{ACCOUNT_ID}/fileServices/default/shares/{name}_{version}", "name": name, "properties": about}
+
+
+def snapshot(name="home", moment="2026-11-20T08:00:00.0000000Z"):
+    """A snapshot, as a list of snapshots has it."""
+    return {**share(name), "properties": {"snapshotTime": moment}}
+
+
+def v2_account():
+    """A storage account on provisioned v2."""
+    return {**account(), "sku": {"name": "PremiumV2_LRS"}}
+
+
+def v2_share(**properties):
+    """A share with its own IOPS and throughput, increased for the last time ten hours ago."""
+    earliest = "Sun, 22 Nov 2026 02:00:00 GMT"
+    return share(
+        **{
+            "provisionedIops": 5000,
+            "provisionedBandwidthMibps": 200,
+            "nextAllowedQuotaDowngradeTime": earliest,
+            "nextAllowedProvisionedIopsDowngradeTime": earliest,
+            "nextAllowedProvisionedBandwidthDowngradeTime": earliest,
+            **properties,
+        }
+    )
+
+
+def usage(live=(500, 5000, 200), deleted=(0, 0, 0), shares=(1, 0)):
+    """The usage of the file service of a provisioned v2 account, with smaller limits than the documented ones."""
+
+    def totals(values, count):
+        words = ("provisionedStorageGiB", "provisionedIOPS", "provisionedBandwidthMiBPerSec")
+        return {**dict(zip(words, values, strict=True)), "fileShareCount": count}
+
+    return {
+        "properties": {
+            "storageAccountLimits": {
+                "maxFileShares": 3,
+                "maxProvisionedStorageGiB": 10000,
+                "maxProvisionedIOPS": 20000,
+                "maxProvisionedBandwidthMiBPerSec": 2000,
+            },
+            "fileShareLimits": {
+                "minProvisionedStorageGiB": 64,
+                "maxProvisionedStorageGiB": 8000,
+                "minProvisionedIOPS": 3000,
+                "maxProvisionedIOPS": 15000,
+                "minProvisionedBandwidthMiBPerSec": 125,
+                "maxProvisionedBandwidthMiBPerSec": 1500,
+            },
+            "fileShareRecommendations": {
+                "baseIOPS": 3000,
+                "ioScalar": 1,
+                "baseBandwidthMiBPerSec": 125,
+                "bandwidthScalar": 0.1,
+            },
+            "storageAccountUsage": {
+                "liveShares": totals(live, shares[0]),
+                "softDeletedShares": totals(deleted, shares[1]),
+            },
+        }
+    }
+
+
 def virtual_network(**subnet_properties):
     """A virtual network with one subnet."""
     subnet = {"id": f"{VNET_ID}/subnets/homes", "name": "homes", "properties": {"addressPrefix": "10.1.0.0/24"}}
@@ -177,6 +263,8 @@ def complete(**changes):
         "share": share(),
         "endpoint": endpoint(),
         "zone_group": zone_group(),
+        "shares": (share(),),
+        "moment": NOW,
         "zone": {"id": ZONE_ID},
         "links": (link(),),
         "virtual_networks": {VNET_ID.lower(): virtual_network()},
@@ -188,7 +276,13 @@ def nothing(**changes):
     """A subscription with a resource group and a network."""
     parts = {
         "resource_group": {"location": "westus2"},
-        "regions": {"Premium_LRS": {"westus2", "eastus"}, "Premium_ZRS": {"westus2"}},
+        "regions": {
+            "Premium_LRS": {"westus2", "eastus"},
+            "Premium_ZRS": {"westus2"},
+            "PremiumV2_LRS": {"westus2"},
+        },
+        "shares": (),
+        "moment": NOW,
         "virtual_networks": {VNET_ID.lower(): virtual_network()},
     }
     return Present(**{**parts, **changes})

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from datetime import datetime, timezone
 
 import pytest
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, steps
+from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, softdelete, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import link_name, merged_tags, plan
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -153,6 +154,17 @@ def test_other_settings_leave_the_encryption_switch():
     assert one(present, soft_delete_days=1).body["properties"]["protocolSettings"] == settings
 
 
+def test_what_else_is_known_of_a_protocol_stays():
+    nfs = {"encryptionInTransit": {"required": False, "new": 1}, "other": 2}
+    settings = {"smb": {"encryptionInTransit": {"required": True}, "versions": "SMB3.1.1"}, "nfs": nfs}
+    cors = {"corsRules": [{"allowedOrigins": ["*"]}]}
+    present = make.complete(file_service=make.file_service(protocolSettings=settings, cors=cors))
+    _account, service = planned(present, encryption_in_transit="required")
+    sent = service.body["properties"]
+    assert sent["protocolSettings"]["smb"] == settings["smb"] and sent["cors"] == cors
+    assert sent["protocolSettings"]["nfs"] == {"encryptionInTransit": {"required": True, "new": 1}, "other": 2}
+
+
 def test_stricter_tls_stays():
     assert planned(make.complete(account=make.account(minimumTlsVersion="TLS1_3"))) == []
     assert one(make.complete(account=make.account(minimumTlsVersion="TLS1_1"))).after == {
@@ -247,6 +259,8 @@ STATES = {
     "dead endpoint": make.complete(endpoint=make.endpoint("Disconnected")),
     "opened": make.complete(account=make.account(**OPENED), endpoint=None, zone_group=None),
     "no zone": make.complete(zone=None, links=(), zone_group=None),
+    "provisioned v2": make.complete(account=make.v2_account(), share=make.v2_share()),
+    "deleted share": make.complete(share=None, shares=(make.deleted_share(),)),
 }
 WISHES = {
     "private": {},
@@ -258,7 +272,8 @@ WISHES = {
 
 @pytest.mark.parametrize(("state", "wish"), list(itertools.product(STATES, ["private", "service", "everything"])))
 def test_every_plan_can_be_carried_out_and_leads_to_the_goal(state, wish):
-    present, wanted = STATES[state], make.wanted(**WISHES[wish])
+    restore = True if state == "deleted share" else None
+    present, wanted = STATES[state], make.wanted(**{"restore": restore, **WISHES[wish]})
     found = plan(wanted, present)
     assert order_of(found) is not None
     after = forecast(wanted, present, found)
@@ -288,10 +303,28 @@ IMMUTABLE = {
     "location": (make.complete(), {"location": "East US"}, "'westus2'", "'eastus'"),
     "redundancy": (make.complete(), {"redundancy": "ZRS"}, "'LRS'", "'ZRS'"),
     "billing model": (
-        make.complete(account={**make.account(), "sku": {"name": "PremiumV2_LRS"}}),
-        {},
+        make.complete(account=make.v2_account()),
+        {"billing_model": "provisioned_v1"},
         "'provisioned_v2'",
         "'provisioned_v1'",
+    ),
+    "billing model back": (
+        make.complete(),
+        {"billing_model": "provisioned_v2"},
+        "'provisioned_v1'",
+        "'provisioned_v2'",
+    ),
+    "SKU family": (
+        make.complete(account={**make.account(), "sku": {"name": "StandardV2_LRS"}}),
+        {},
+        "'standard'",
+        "'premium'",
+    ),
+    "protocol of a restored share": (
+        make.complete(share=None, shares=(make.deleted_share(enabledProtocols="SMB"),)),
+        {"restore": True},
+        "'SMB'",
+        "'NFS'",
     ),
     "protocol": (make.complete(share=make.share(enabledProtocols="SMB")), {}, "'SMB'", "'NFS'"),
 }
@@ -303,6 +336,7 @@ def test_immutable_differences(case):
     error = refusal(present, **options)
     assert error.error_code == "immutable_property"
     assert all(value in error.msg for value in values)
+    assert "second storage" in error.causes[1][1]
 
 
 REFUSALS = {
@@ -342,6 +376,11 @@ def test_refusals(case):
     assert error.causes
 
 
+def test_redundancy_can_be_converted_by_azure():
+    assert "migration" in refusal(make.complete(), redundancy="ZRS").causes[2][1]
+    assert len(refusal(make.complete(), location="eastus").causes) == 2
+
+
 def test_unknown_regions_are_left_to_azure():
     assert planned(make.nothing(regions=None), location="atlantis")
 
@@ -369,8 +408,250 @@ def test_deletion_leaves_an_endpoint_that_is_not_ours():
 def test_what_can_be_recovered():
     wanted, present = make.wanted(), make.complete(file_service=make.file_service(shareDeleteRetentionPolicy=None))
     found = delete.plan_deletion(wanted, present)
-    assert "not known" in delete.recovery(wanted, present, found)
+    assert "only with the account" in delete.recovery(wanted, present, found)
     assert delete.recovery(wanted, present, []) is None
+
+
+def test_what_soft_delete_brings_back_where_the_account_stays():
+    wanted, shares = make.wanted(), (make.share(), make.share("projects"))
+    for policy, words in (
+        ({"enabled": True, "days": 9}, "for 9 days, until about 2026-11-30T12:00:00Z"),
+        ({"enabled": False}, "Soft delete is off"),
+        (None, "is not known"),
+    ):
+        present = make.complete(shares=shares, file_service=make.file_service(shareDeleteRetentionPolicy=policy))
+        found = delete.plan_deletion(wanted, present)
+        assert [step.key for step in found] == ["share"]
+        assert words in delete.recovery(wanted, present, found)
+
+
+def test_soft_deleted_shares_that_go_with_the_account_are_named():
+    wanted, present = make.wanted(), make.complete(shares=(make.share(), make.deleted_share("projects")))
+    text = delete.recovery(wanted, present, delete.plan_deletion(wanted, present))
+    assert "home, projects can be brought back only by recovering the account" in text
+
+
+def test_snapshots_forbid_deletion_unless_they_may_go():
+    shares = (make.share(), make.snapshot(), make.snapshot("projects"), make.share("projects"))
+    present = make.complete(shares=shares)
+    with pytest.raises(AzlinError) as caught:
+        delete.plan_deletion(make.wanted(), present)
+    assert (caught.value.error_code, "1 snapshots" in caught.value.msg) == ("in_use", True)
+    (step,) = delete.plan_deletion(make.wanted(delete_snapshots=True), present)
+    assert step.body == {"include": "snapshots"}
+    assert step.before["snapshots"] == ["2026-11-20T08:00:00.0000000Z"]
+
+
+V2 = {"account": make.v2_account(), "share": make.v2_share(), "usage": make.usage()}
+
+
+def test_a_new_storage_on_provisioned_v2():
+    options = {"billing_model": "provisioned_v2", "size": "64", "provisioned_iops": 4000}
+    found = {step.key: step for step in planned(make.nothing(), **options)}
+    assert found["account"].body["sku"] == {"name": "PremiumV2_LRS"}
+    # The throughput is left to the service's recommendation.
+    assert found["share"].body["properties"] == {
+        "enabledProtocols": "NFS",
+        "shareQuota": 64,
+        "provisionedIops": 4000,
+        "rootSquash": "NoRootSquash",
+    }
+    assert found["share"].after == {
+        "protocol": "NFS",
+        "size_gib": 64,
+        "provisioned_iops": 4000,
+        "root_squash": "NoRootSquash",
+    }
+
+
+def test_a_v2_storage_keeps_what_is_not_set():
+    assert planned(make.complete(**V2)) == []
+    assert one(make.complete(**V2), size="600").body == {"properties": {"shareQuota": 600}}
+
+
+def test_iops_and_throughput_are_changed_on_their_own():
+    step = one(make.complete(**V2), provisioned_iops=6000, provisioned_throughput=300)
+    assert step.before == {"provisioned_iops": 5000, "provisioned_throughput": 200}
+    assert step.body == {"properties": {"provisionedIops": 6000, "provisionedBandwidthMibps": 300}}
+
+
+DECREASES = {"size": "400GiB", "provisioned_iops": 4000, "provisioned_throughput": 150}
+
+
+@pytest.mark.parametrize("option", DECREASES)
+def test_a_decrease_needs_permission_and_its_time(option):
+    wish, present = {option: DECREASES[option]}, make.complete(**V2)
+    unasked = refusal(present, **wish)
+    assert unasked.error_code == "size_decrease_refused" and "unasked" in unasked.msg and option in unasked.msg
+    early = refusal(present, allow_shrink=True, **wish)
+    assert early.error_code == "size_decrease_refused" and "2026-11-22T02:00:00Z" in early.msg
+    later = make.complete(**V2, moment=make.NOW + datetime.timedelta(hours=14))
+    assert one(later, allow_shrink=True, **wish).action == "update"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"provisioned_iops": 5000}, ("5000", "provisioned_v1", "derives")),
+        ({"provisioned_throughput": 200}, ("200", "provisioned_v1")),
+        ({"size": "103TiB"}, ("105472GiB", "102400")),
+        ({"size": "99"}, ("99GiB", "100 to")),
+    ],
+)
+def test_what_provisioned_v1_does_not_take(options, words):
+    for present in (make.nothing(), make.complete()):
+        error = refusal(present, allow_shrink=True, **options)
+        assert error.error_code == "invalid_argument"
+        assert all(word in error.msg for word in words)
+
+
+def test_a_size_that_is_there_is_not_doubted():
+    assert planned(make.complete(share=make.share(shareQuota=32)), size="32") == []
+
+
+def test_paid_bursting_is_not_for_v2():
+    error = refusal(make.complete(**V2), paid_bursting={"enabled": True})
+    assert error.error_code == "invalid_argument" and "provisioned_v2" in error.msg
+
+
+def test_paid_bursting_on_and_off():
+    on = {"enabled": True, "max_iops": 5000, "max_throughput": None}
+    step = one(make.complete(), paid_bursting=on)
+    assert step.before == {"paid_bursting": {"enabled": False, "max_iops": None, "max_throughput": None}}
+    assert step.body == {
+        "properties": {"fileSharePaidBursting": {"paidBurstingEnabled": True, "paidBurstingMaxIops": 5000}}
+    }
+    about = {"paidBurstingEnabled": True, "paidBurstingMaxIops": 5000, "paidBurstingMaxBandwidthMibps": 10340}
+    bursting = make.complete(share=make.share(fileSharePaidBursting=about))
+    assert planned(bursting, paid_bursting=on) == planned(bursting) == []
+    off = one(bursting, paid_bursting={"enabled": False, "max_iops": None, "max_throughput": None})
+    assert off.body == {"properties": {"fileSharePaidBursting": {"paidBurstingEnabled": False}}}
+    stopped = make.complete(share=make.share(fileSharePaidBursting={**about, "paidBurstingEnabled": False}))
+    assert planned(stopped, paid_bursting={"enabled": False}) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": "8001"}, ("8001", "64 to 8000")),
+        ({"provisioned_iops": 15001}, ("15001", "3000 to 15000")),
+        ({"provisioned_throughput": 110, "allow_shrink": True}, ("110", "125 to 1500")),
+    ],
+)
+def test_limits_of_a_share_are_those_of_the_service(options, words):
+    later = make.complete(**V2, moment=make.NOW + datetime.timedelta(days=2))
+    error = refusal(later, **options)
+    assert error.error_code == "invalid_argument"
+    assert all(word in error.msg for word in words)
+
+
+TOTALS = {
+    "storage": ({"live": (3000, 5000, 200), "deleted": (6000, 0, 0)}, {"size": "1501"}, "10000 GiB", "6000"),
+    "iops": ({"live": (500, 15000, 200), "deleted": (0, 4000, 0)}, {"provisioned_iops": 6001}, "20000 IOPS", "4000"),
+    "throughput": ({"live": (500, 5000, 1900)}, {"provisioned_throughput": 301}, "2000 MiB/s", "1900"),
+}
+
+
+@pytest.mark.parametrize("case", TOTALS)
+def test_the_account_has_limits_that_count_soft_deleted_shares(case):
+    usage, options, *words = TOTALS[case]
+    error = refusal(make.complete(**{**V2, "usage": make.usage(**usage)}), **options)
+    assert error.error_code == "capacity_exceeded"
+    assert all(word in error.msg for word in words)
+
+
+def test_a_new_share_is_counted_with_what_the_service_recommends():
+    def present(**usage):
+        return make.complete(account=make.v2_account(), share=None, shares=(), usage=make.usage(**usage))
+
+    assert planned(present(live=(0, 16900, 1865)), size="100")
+    # 3000 + 100 IOPS and 125 + 10 MiB/s.
+    assert "IOPS" in refusal(present(live=(0, 16901, 0)), size="100").msg
+    assert "MiB/s" in refusal(present(live=(0, 0, 1866)), size="100").msg
+    assert "3 shares" in refusal(present(live=(0, 0, 0), shares=(1, 2)), size="100").msg
+
+
+def test_unknown_limits_are_left_to_azure():
+    assert planned(make.complete(**{**V2, "usage": None}), size="200000")
+    assert planned(make.complete(**{**V2, "usage": {"properties": {}}}), size="200000")
+
+
+DELETED = make.complete(share=None, shares=(make.deleted_share(),))
+
+
+def test_a_soft_deleted_share_of_the_name_is_not_passed_over():
+    error = refusal(DELETED)
+    assert error.error_code == "soft_deleted"
+    assert "2026-11-27T08:00:00Z" in error.msg
+    remedies = " ".join(remedy for _cause, remedy in error.causes)
+    assert "restore: true" in remedies and "restore: false" in remedies
+
+
+def test_a_living_share_or_another_name_is_nothing_to_ask_about():
+    assert planned(make.complete(shares=(make.share(), make.deleted_share()))) == []
+    assert one(make.complete(share=None, shares=(make.deleted_share("other"),))).action == "create"
+
+
+def test_a_new_share_beside_the_deleted_one():
+    assert one(DELETED, restore=False).action == "create"
+
+
+def test_restoring_and_then_changing():
+    restored, changed = planned(DELETED, restore=True, size="600")
+    assert (restored.action, restored.resource) == ("restore", "share home")
+    assert restored.body == {"deletedShareName": "home", "deletedShareVersion": "01DC5B"}
+    assert (changed.action, changed.body) == ("update", {"properties": {"shareQuota": 600}})
+    assert order_of([changed, restored]) == ["restored_share", "share"]
+    assert steps.diff([restored, changed])["after"]["share home"] == {"deleted": False, "size_gib": 600}
+    assert [step.action for step in planned(DELETED, restore=True)] == ["restore"]
+
+
+def test_a_restored_share_is_not_counted_twice():
+    usage = make.usage(live=(0, 18000, 1900), deleted=(500, 2000, 100), shares=(1, 2))
+    present = make.complete(account=make.v2_account(), share=None, shares=(make.deleted_share(),), usage=usage)
+    # A list of deleted shares need not tell the IOPS.
+    assert [step.action for step in planned(present, restore=True)] == ["restore"]
+
+
+def test_a_restored_share_does_not_shrink_unasked():
+    assert refusal(DELETED, restore=True, size="100").error_code == "size_decrease_refused"
+
+
+@pytest.mark.parametrize("present", [make.complete(share=None), make.nothing()])
+def test_nothing_to_restore(present):
+    error = refusal(present, restore=True)
+    assert (error.error_code, "restore" in error.msg) == ("not_found", True)
+
+
+def test_restore_means_nothing_to_a_share_that_is_there():
+    assert planned(make.complete(), restore=True) == planned(make.complete(), restore=False) == []
+
+
+def test_the_newest_version_is_restored_and_the_others_are_named():
+    older = make.deleted_share(version="01A", deletedTime="2026-11-18T08:00:00Z")
+    present, wanted = make.complete(share=None, shares=(older, make.deleted_share())), make.wanted(restore=True)
+    assert plan(wanted, present)[0].body["deletedShareVersion"] == "01DC5B"
+    assert "2026-11-18T08:00:00Z" in softdelete.note(wanted, present)
+    assert softdelete.note(wanted, DELETED) is None
+    assert softdelete.note(make.wanted(restore=False), present) is None
+    assert "newest of 2" in refusal(present).msg
+    assert forecast(wanted, present, plan(wanted, present)).shares == (older,)
+
+
+@pytest.mark.parametrize(
+    ("tags", "purge", "after"),
+    [
+        ({"stage": "dev"}, True, {"Managed-By": "azlin", "stage": "dev"}),
+        ({"TEAM": "red"}, True, {"Managed-By": "azlin", "Team": "red"}),
+        ({}, True, {"Managed-By": "azlin"}),
+        (None, True, {"Managed-By": "azlin", "Team": "blue"}),
+        ({"stage": "dev"}, False, {"Managed-By": "azlin", "Team": "blue", "stage": "dev"}),
+    ],
+)
+def test_tags(tags, purge, after):
+    present = make.complete(account=make.account(tags={"Managed-By": "azlin", "Team": "blue"}))
+    found = planned(present, tags=tags, purge_tags=purge)
+    assert [step.after["tags"] for step in found] == ([] if tags is None else [after])
 
 
 def test_diff_of_a_replacement_has_both_ends():

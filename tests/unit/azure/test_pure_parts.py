@@ -9,17 +9,21 @@ import json
 import re
 
 import pytest
+import yaml
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
     cost,
-    desired,
     errors,
     prices,
+    provisioned,
     result,
+    softdelete,
+    templates,
     waiters,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import ERROR_CODES, AzlinError
+from ansible_collections.azlin.storage.plugins.modules import azlin_nfs_storage
 from tests.unit.azure import builders as make
 
 
@@ -42,15 +46,71 @@ def test_no_zone_over_a_service_endpoint():
     assert make.wanted(network=make.network(mode="service_endpoint")).network.zone is None
 
 
-@pytest.mark.parametrize("size", ["100", "100GiB", "102400", "100TiB"])
-def test_sizes_at_the_limits(size):
-    assert make.wanted(size=size).size_gib in desired.SIZE_RANGE_GIB
+LIMITS = {None: (32, 262144), provisioned.V1: (100, 102400), provisioned.V2: (32, 262144)}
 
 
-@pytest.mark.parametrize("size", ["99", "102401", "101TiB"])
-def test_sizes_beyond_the_limits(size):
-    with pytest.raises(AzlinError, match=re.escape(size)):
-        make.wanted(size=size)
+@pytest.mark.parametrize("model", LIMITS)
+def test_sizes_at_the_limits(model):
+    for size in LIMITS[model]:
+        assert make.wanted(size=f"{size}GiB", billing_model=model).size_gib == size
+
+
+@pytest.mark.parametrize("model", LIMITS)
+def test_sizes_beyond_the_limits(model):
+    least, most = LIMITS[model]
+    for size in (least - 1, most + 1):
+        with pytest.raises(AzlinError, match=re.escape(f"{size}GiB")):
+            make.wanted(size=f"{size}GiB", billing_model=model)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"provisioned_iops": 2999}, ("2999", "3000 to 102400 IOPS")),
+        ({"provisioned_iops": 102401, "billing_model": provisioned.V2}, ("102401", "on provisioned_v2")),
+        ({"provisioned_throughput": 99}, ("99", "100 to 10340 MiB/s")),
+        ({"provisioned_iops": 5000, "billing_model": provisioned.V1}, ("5000", "derives it from the size")),
+        ({"provisioned_throughput": 200, "billing_model": provisioned.V1}, ("200", "provisioned_v2")),
+        ({"paid_bursting": {"enabled": True}, "billing_model": provisioned.V2}, ("paid_bursting", "provisioned_v2")),
+        ({"paid_bursting": {"enabled": True, "max_iops": 102401}}, ("102401",)),
+        ({"paid_bursting": {"enabled": True, "max_throughput": 0}}, ("max_throughput",)),
+        ({"paid_bursting": {"enabled": False, "max_iops": 5000}}, ("5000", "enabled is false")),
+    ],
+)
+def test_provisioned_values_that_no_storage_has(options, words):
+    with pytest.raises(AzlinError) as caught:
+        make.wanted(**options)
+    assert caught.value.error_code == "invalid_argument"
+    assert all(word in caught.value.msg for word in words)
+
+
+@pytest.mark.parametrize("name", templates.TEMPLATES)
+def test_every_template_is_a_storage(name):
+    wanted = make.wanted(template=name)
+    template = templates.TEMPLATES[name]
+    assert (wanted.redundancy, wanted.billing_model) == (template["redundancy"], template["billing_model"])
+    assert (wanted.soft_delete_days, wanted.provisioned_iops) == (
+        template["soft_delete_days"],
+        template.get("provisioned_iops"),
+    )
+
+
+def test_what_is_set_beside_a_template_counts():
+    wanted = make.wanted(template="team", size="500GiB", soft_delete_days=0)
+    assert (wanted.size_gib, wanted.soft_delete_days, wanted.redundancy) == (500, 0, "ZRS")
+
+
+def test_a_template_of_another_billing_model_leaves_its_iops_out():
+    wanted = make.wanted(template="ml", billing_model=provisioned.V1)
+    assert (wanted.size_gib, wanted.billing_model) == (4096, provisioned.V1)
+    assert (wanted.provisioned_iops, wanted.provisioned_throughput) == (None, None)
+
+
+def test_the_documentation_has_the_templates():
+    documented = yaml.safe_load(azlin_nfs_storage.DOCUMENTATION)["options"]["template"]["description"]
+    for name, options in templates.TEMPLATES.items():
+        (line,) = [line for line in documented if line.startswith(f"V({name}):")]
+        assert re.findall(r"O\((\w+)=([^)]*)\)", line) == [(key, str(value)) for key, value in options.items()]
 
 
 def test_tags_become_texts():
@@ -85,7 +145,15 @@ def test_unknown_size_has_unknown_cost():
 
 
 def storage(present, virtual_machines=()):
-    return result.storage(present.account, present.file_service, present.share, present.endpoints, virtual_machines)
+    return result.storage(
+        present.account,
+        present.file_service,
+        present.share,
+        present.endpoints,
+        virtual_machines,
+        present.shares,
+        present.moment,
+    )
 
 
 def test_result():
@@ -108,9 +176,11 @@ def test_result():
 def test_what_is_unknown_is_null():
     share = make.share()
     del share["properties"]["shareUsageBytes"]
-    found = storage(make.complete(share=share, file_service=None, endpoint=None, zone_group=None), None)
-    for key in ("used_bytes", "utilization_percent", "soft_delete_days", "attached_vms"):
+    present = make.complete(share=share, shares=None, file_service=None, endpoint=None, zone_group=None)
+    found = storage(present, None)
+    for key in ("used_bytes", "utilization_percent", "soft_delete_days", "attached_vms", "soft_deleted"):
         assert found[key] is None
+    assert set(found["next_allowed_decrease"].values()) == {None}
     assert found["network"]["private_endpoints"][0]["ip_address"] is None
 
 
@@ -132,6 +202,53 @@ def test_network_mode(properties, mode):
 def test_encryption(https_only, nfs, word):
     service = make.file_service(protocolSettings={"nfs": {"encryptionInTransit": {"required": nfs}}})
     assert result.encryption_in_transit(make.account(supportsHttpsTrafficOnly=https_only), service) == word
+
+
+def test_result_on_provisioned_v2():
+    found = storage(make.complete(account=make.v2_account(), share=make.v2_share()))
+    assert (found["billing_model"], found["tier"]) == ("provisioned_v2", "premium")
+    assert (found["provisioned_iops"], found["provisioned_throughput"], found["paid_bursting"]) == (5000, 200, None)
+    assert found["next_allowed_decrease"] == dict.fromkeys(
+        ("size", "provisioned_iops", "provisioned_throughput"), "2026-11-22T02:00:00Z"
+    )
+
+
+def test_result_on_provisioned_v1():
+    found = storage(make.complete())
+    assert (found["provisioned_iops"], found["provisioned_throughput"]) == (None, None)
+    assert found["paid_bursting"] == {"enabled": False, "max_iops": None, "max_throughput": None}
+
+
+@pytest.mark.parametrize("text", [None, "", "tomorrow", "Sun, 22 Nov"])
+def test_a_time_that_cannot_be_read_is_unknown(text):
+    share = make.share(nextAllowedQuotaDowngradeTime=text)
+    assert provisioned.next_decrease(share, provisioned.SIZE) is None
+
+
+def test_soft_deleted_versions_in_the_result():
+    older = make.deleted_share(version="01A", deletedTime="2026-11-18T08:00:00.1Z", remainingRetentionDays=4)
+    shares = (older, make.share(), make.deleted_share("other"), make.deleted_share(version="01B"), make.snapshot())
+    assert storage(make.complete(shares=shares))["soft_deleted"] == [
+        {
+            "version": "01B",
+            "deleted_time": "2026-11-20T08:00:00.1234567Z",
+            "purge_time": "2026-11-27T08:00:00Z",
+            "size_gib": 500,
+        },
+        {
+            "version": "01A",
+            "deleted_time": "2026-11-18T08:00:00.1Z",
+            "purge_time": "2026-11-25T08:00:00Z",
+            "size_gib": 500,
+        },
+    ]
+    assert storage(make.complete())["soft_deleted"] == []
+
+
+@pytest.mark.parametrize("missing", ["deletedTime", "remainingRetentionDays"])
+def test_unknown_purge_time_is_null(missing):
+    version = make.deleted_share(**{missing: None})
+    assert softdelete.shown([version], "home", make.NOW)[0]["purge_time"] is None
 
 
 VM = f"{make.GROUP_ID}/providers/Microsoft.Compute/virtualMachines/vm1"

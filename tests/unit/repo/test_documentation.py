@@ -118,3 +118,12 @@ def test_suggested_commands_exist(path):
             playbook = re.match(r"ansible-playbook azlin\.storage\.(\w+)", suggestion)
             known = playbook[1] in facts.playbooks() if playbook else suggestion.split()[0] in documented
             assert known, suggestion
+
+
+def test_the_playbooks_pass_every_option_of_a_storage():
+    options = set(facts.module_documentation("azlin_nfs_storage")["options"])
+    passed = set()
+    for playbook in ("create", "delete"):
+        tasks = [task for play in facts.load_yaml(f"playbooks/{playbook}.yml") for task in play.get("tasks", [])]
+        passed |= {option for task in tasks for option in task.get("azlin.storage.azlin_nfs_storage", {})}
+    assert passed == options
