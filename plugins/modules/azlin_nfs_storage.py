@@ -351,6 +351,9 @@ storage:
     provisioning_state:
       description: Azure's state of the account.
       type: str
+    managed:
+      description: Whether the account carries the tag C(managed-by=azlin), so that this collection may change it.
+      type: bool
     tags:
       description: The tags of the account.
       type: dict

@@ -30,6 +30,12 @@ DEFAULT_SOFT_DELETE_DAYS = 7
 _MAX_TAG_KEY, _MAX_TAG_VALUE = 512, 256
 
 
+def is_managed(resource):
+    """Whether a resource carries our tag; tag names have no case in Azure."""
+    tags = {key.lower(): value for key, value in ((resource or {}).get("tags") or {}).items()}
+    return tags.get(TAG_KEY) == TAG_VALUE
+
+
 @dataclass(frozen=True)
 class Network:
     """How the share is reached; ``subnets`` are ids, the one of the private endpoint or those admitted."""

@@ -9,7 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result
-from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
@@ -22,12 +22,6 @@ KIND = "FileStorage"
 def wanted_sku(wanted):
     """The SKU of a new account on provisioned v1."""
     return f"Premium_{wanted.redundancy or 'LRS'}"
-
-
-def is_managed(resource):
-    """Whether a resource carries our tag; tag names have no case in Azure."""
-    tags = {key.lower(): value for key, value in ((resource or {}).get("tags") or {}).items()}
-    return tags.get(TAG_KEY) == TAG_VALUE
 
 
 def check(wanted, present):

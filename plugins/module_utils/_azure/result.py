@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, cost
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import endpoint_of
@@ -59,6 +60,7 @@ def storage(account, file_service, share, endpoints, virtual_machines):
         "encryption_in_transit": encryption_in_transit(account, file_service),
         "soft_delete_days": soft_delete_days(file_service),
         "provisioning_state": about.get("provisioningState"),
+        "managed": is_managed(account),
         "tags": account.get("tags") or {},
         "cost": cost.estimate(billing_model, redundancy, location, size_gib, len(connected)),
         "attached_vms": None
