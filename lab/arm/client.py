@@ -80,6 +80,10 @@ class LabClient:
         """Declare account names taken by somebody else in the world."""
         self._control("PUT", "taken-names", list(names))
 
+    def subscriptions(self, *subscription_ids: str) -> None:
+        """Let the principal see further, empty subscriptions."""
+        self._control("PUT", "subscriptions", list(subscription_ids))
+
     def reset(self) -> None:
         """Forget all resources, faults and requests."""
         self._control("POST", "reset")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+import uuid
 
 from lab.arm.cloud import Answer, Cloud
 from lab.arm.profiles import PROFILES
@@ -76,6 +77,11 @@ def _take_names(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _add_subscriptions(cloud: Cloud, body: typing.Any) -> Answer:
+    cloud.store.facts["subscriptions"] = [str(uuid.UUID(one)) for one in body]
+    return Answer(204)
+
+
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, all faults and all requests."""
     for account in cloud.store.all("Microsoft.Storage/storageAccounts"):
@@ -95,5 +101,6 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("DELETE", "/_lab/faults"): _clear_faults,
     ("PUT", "/_lab/profile"): _set_profile,
     ("PUT", "/_lab/taken-names"): _take_names,
+    ("PUT", "/_lab/subscriptions"): _add_subscriptions,
     ("POST", "/_lab/reset"): _reset,
 }
