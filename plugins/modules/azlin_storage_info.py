@@ -134,6 +134,10 @@ storages:
           description: The ids of the subnets that are admitted over service endpoints.
           type: list
           elements: str
+        deleted_subnets:
+          description: The ids in rules of the account whose subnet was deleted; they admit nobody.
+          type: list
+          elements: str
         private_endpoints:
           description: The private endpoints that lead to the account.
           type: list

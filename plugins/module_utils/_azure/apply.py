@@ -11,7 +11,8 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
-from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS, read
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import with_service_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     finish,
@@ -23,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 _NETWORK_KINDS = (
     "virtual network",
     "subnet",
+    "security rule",
     "private DNS zone",
     "DNS zone link",
     "private endpoint",
@@ -95,7 +97,24 @@ def _virtual_network(azure, step, deadline, doing):
 
 
 def _subnet(azure, step, deadline, doing):
-    begin = azure.network(step.id.subscription).subnets.begin_create_or_update
+    """A subnet is replaced as a whole: a change that somebody else made meanwhile is read again, never lost."""
+    subnets, body = azure.network(step.id.subscription).subnets, step.body
+    place = (step.id.resource_group, step.id.parent.name, step.id.name)
+    while True:
+        condition = {"headers": {"If-Match": body["etag"]}} if body.get("etag") else {}
+        try:
+            return _long(subnets.begin_create_or_update, deadline, doing, *place, body, **condition)
+        except Exception as exc:
+            if errors.describe(exc)[0] != "PreconditionFailed" or not deadline.remaining():
+                raise
+        fresh = read("the subnet", subnets.get, *place)
+        if fresh is None:
+            raise AzlinError("network_failed", f"{doing} failed: somebody deleted the subnet meanwhile.")
+        body = with_service_endpoint(fresh)
+
+
+def _security_rule(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).security_rules.begin_create_or_update
     return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
@@ -161,6 +180,7 @@ def _delete_zone_group(azure, step, deadline, doing):
 _WRITES = {
     "virtual network": _virtual_network,
     "subnet": _subnet,
+    "security rule": _security_rule,
     "private DNS zone": _zone,
     "DNS zone link": _link,
     "storage account": _account,

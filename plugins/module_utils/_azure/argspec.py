@@ -37,6 +37,9 @@ def network_options():
         "address_prefix": {"type": "str", "default": "10.0.0.0/16"},
         "subnet_prefix": {"type": "str", "default": "10.0.0.0/24"},
         "endpoint_name": {"type": "str"},
+        "manual_approval": {"type": "bool", "default": False},
+        "request_message": {"type": "str"},
+        "nsg_rule": {"type": "bool", "default": False},
         "dns": {
             "type": "dict",
             "options": {"manage": {"type": "bool", "default": True}, "zone_id": {"type": "str"}},

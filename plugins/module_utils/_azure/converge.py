@@ -8,11 +8,18 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    approval,
+    delete,
+    result,
+    security,
+    steps,
+    zones,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
-from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import observe, observe_for_deletion
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import located, observe, observe_for_deletion
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -28,15 +35,30 @@ def converge(azure, params, check_mode):
 
 
 def _present(azure, wanted, deadline, check_mode):
-    present = observe(azure, wanted)
-    planned = plan(wanted, present)
+    wanted, present = zones.settled(*located(azure, wanted, observe(azure, wanted)))
+    before, planned = present, plan(wanted, present)
     if planned and check_mode:
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
         present = observe(azure, wanted)
         _verify(wanted, present)
-    return {**_outcome(planned), "storage": storage_of(present)}
+    return {**_outcome(planned), "storage": storage_of(present), "warnings": _warnings(wanted, before, present)}
+
+
+def _warnings(wanted, before, after):
+    """What the run could not do, or what people have to do now."""
+    return approval.warnings(wanted, before, after) + security.warnings(wanted, before) + _dead_rules(after)
+
+
+def _dead_rules(present):
+    deleted = result.deleted_subnets(present.account)
+    if not deleted:
+        return []
+    return [
+        f"{present.account['name']} has rules for subnets that were deleted: {', '.join(deleted)}. They admit nobody; "
+        "a run with the option network removes them."
+    ]
 
 
 def _verify(wanted, present):
@@ -52,7 +74,7 @@ def _verify(wanted, present):
 
 
 def _absent(azure, wanted, deadline, check_mode):
-    present = observe_for_deletion(azure, wanted)
+    wanted, present = located(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
     if planned and not check_mode:
         apply(azure, planned, deadline)

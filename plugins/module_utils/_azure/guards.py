@@ -8,7 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, result, security
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
@@ -139,6 +139,8 @@ def _check_network(wanted, present, location):
     if wanted.network.zone is not None and present.zone is None and not wanted.network.zone_is_own:
         raise _missing("network.dns.zone_id", wanted.network.zone, "Create the zone, or leave zone_id out.")
     _check_mode(wanted, present)
+    if wanted.network.nsg_rule:
+        security.groups(wanted.network, present)
     if wanted.network.mode == "private_endpoint":
         _check_endpoint(wanted, present)
 
@@ -198,6 +200,19 @@ def _check_endpoint(wanted, present):
             "name_conflict",
             f"Private endpoint {wanted.endpoint} exists and leads to something else than {wanted.account.name}.",
             causes=[("another resource uses the name", "Set network.endpoint_name to a free name.")],
+        )
+    if result.connection_state(present.endpoint) == "Rejected" and result.is_manual(present.endpoint):
+        raise AzlinError(
+            "network_failed",
+            f"The owner of {wanted.account.name} rejected private endpoint {wanted.endpoint.name}; nobody is asked "
+            "a second time.",
+            causes=[
+                (
+                    "somebody decided against the connection",
+                    f"Talk to them, delete the endpoint (az network private-endpoint delete --ids {wanted.endpoint}) "
+                    "and run again.",
+                )
+            ],
         )
     if result.connection_state(present.endpoint) in result.DEAD_STATES and not is_managed(present.endpoint):
         raise AzlinError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result
+from ansible_collections.azlin.storage.plugins.module_utils._azure import approval, guards, result, security
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
     DEFAULT_SIZE_GIB,
     DEFAULT_SOFT_DELETE_DAYS,
@@ -19,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.desired impor
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
 
 OWN_TAGS = {TAG_KEY: TAG_VALUE}
@@ -35,7 +36,8 @@ def plan(wanted, present):
     location = guards.check(wanted, present)
     steps = []
     if wanted.network is not None:
-        steps += _virtual_network(wanted, present, location) + _zone(wanted, present)
+        steps += _virtual_network(wanted, present, location) + _security_rules(wanted, present)
+        steps += _zone(wanted, present)
     steps += _account(wanted, present, location)
     steps += _file_service(wanted, present)
     steps += _share(wanted, present)
@@ -123,10 +125,47 @@ def _subnet(network, subnet, subnet_id, needs):
         return Step(_subnet_key(subnet_id), "create", "subnet", subnet_id, None, view, body, needs)
     if network.mode != "service_endpoint" or STORAGE_SERVICE in _services(subnet):
         return None
-    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
-    body = {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
+    body = with_service_endpoint(subnet)
     before, after = changes(_subnet_view(subnet), _subnet_view(body))
     return Step(_subnet_key(subnet_id), "update", "subnet", subnet_id, before, after, body, needs)
+
+
+def with_service_endpoint(subnet):
+    """A subnet as it is, with the service endpoint for storage among those that it has."""
+    if STORAGE_SERVICE in _services(subnet):
+        return subnet
+    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
+    return {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
+
+
+# --- rules of network security groups --------------------------------------------------------------------------------
+
+
+def _security_rules(wanted, present):
+    """One rule in the security group of each subnet; a group of several subnets gets one."""
+    if not wanted.network.nsg_rule:
+        return []
+    steps = []
+    for group_id, group in security.groups(wanted.network, present).items():
+        name, body = security.rule(wanted.network.mode, group)
+        known = security.find(group, name)
+        view = None if known is None else security.view(known)
+        before, after = changes(view or {}, security.view(body))
+        if after:
+            steps.append(
+                Step(
+                    key=f"rule {group_id}",
+                    action="create" if known is None else "update",
+                    kind="security rule",
+                    id=names.parse_resource_id(group["id"], "id").child("securityRules", name),
+                    before=None if known is None else before,
+                    after=after,
+                    body=body,
+                    # Azure takes one change of a network and what belongs to it at a time.
+                    needs=_subnet_keys(wanted),
+                )
+            )
+    return steps
 
 
 # --- private DNS zone and its links ----------------------------------------------------------------------------------
@@ -139,6 +178,8 @@ def _zone(wanted, present):
     if present.zone is None:
         body = {"location": "global", "tags": OWN_TAGS}
         steps.append(Step("zone", "create", "private DNS zone", zone_id, None, {"tags": OWN_TAGS}, body))
+    if approval.held(wanted, present):
+        return steps
     for vnet_id in wanted.network.virtual_networks:
         if not any(same_id(dig(link, "properties", "virtualNetwork", "id"), vnet_id) for link in present.links):
             steps.append(_link(zone_id, vnet_id))
@@ -175,7 +216,7 @@ def _account(wanted, present, location):
     if present.account is None:
         return [_new_account(wanted, location)]
     view = _account_view(present.account)
-    before, after = changes(view, _wanted_account_view(wanted, view))
+    before, after = changes(view, _wanted_account_view(wanted, view, approval.held(wanted, present)))
     if not after:
         return []
     return [
@@ -208,7 +249,8 @@ def _account_view(account):
     return {
         "public_network_access": result.public_network_access(account),
         "default_action": dig(about, "networkAcls", "defaultAction"),
-        "subnets": [rule["id"] for rule in result.subnet_rules(account)],
+        "subnets": result.admitted_subnets(account),
+        "deleted_subnets": result.deleted_subnets(account),
         "https_only": about.get("supportsHttpsTrafficOnly"),
         "minimum_tls_version": about.get("minimumTlsVersion"),
         "public_blob_access": bool(about.get("allowBlobPublicAccess")),
@@ -216,8 +258,8 @@ def _account_view(account):
     }
 
 
-def _wanted_account_view(wanted, view):
-    """The view as it should be; what is not asked for stays."""
+def _wanted_account_view(wanted, view, held=False):
+    """The view as it should be; what is not asked for stays. ``held``: who gets in now still has to."""
     after = dict(view, public_blob_access=False)
     # TLS 1.3 is stricter and stays.
     if view.get("minimum_tls_version") not in ("TLS1_2", "TLS1_3"):
@@ -226,7 +268,10 @@ def _wanted_account_view(wanted, view):
         after["https_only"] = wanted.encryption_in_transit == "required"
     if wanted.network is not None:
         after["default_action"] = "Deny"
-        after.update(_access(wanted.network, view["subnets"]))
+        if view.get("deleted_subnets"):
+            after["deleted_subnets"] = []
+        if not held:
+            after.update(_access(wanted.network, view["subnets"]))
     after["tags"] = merged_tags(view["tags"], {**(wanted.tags or {}), **OWN_TAGS})
     return after
 
@@ -283,8 +328,9 @@ def _account_patch(account, after):
     """The body that brings about ``after``; Azure replaces network rules and tags as a whole."""
     values = {word: after[key] for key, word in _ACCOUNT_WORDS.items() if key in after}
     rules = dig(properties(account), "networkAcls") or {}
-    if "subnets" in after or "default_action" in after:
-        subnets = after.get("subnets", [rule["id"] for rule in result.subnet_rules(account)])
+    if {"subnets", "deleted_subnets", "default_action"} & set(after):
+        # Azure refuses a rule for a subnet that does not exist any more.
+        subnets = after.get("subnets", result.admitted_subnets(account))
         values["networkAcls"] = {
             **rules,
             "defaultAction": after.get("default_action", rules.get("defaultAction")),
@@ -393,7 +439,8 @@ def _endpoint(wanted, present, location):
         endpoint = group = None
     if endpoint is None or properties(endpoint).get("provisioningState") == "Failed":
         steps.append(_new_endpoint(wanted, present, endpoint, location))
-    return steps + _zone_group(wanted, group)
+    # Hosts are sent to the endpoint by its name only when it lets them through.
+    return steps if approval.awaited(wanted, present) else steps + _zone_group(wanted, group)
 
 
 def _endpoint_view(endpoint):
@@ -412,11 +459,15 @@ def _new_endpoint(wanted, present, failed, location):
         "name": f"{wanted.account.name}-psc",
         "properties": {"privateLinkServiceId": str(wanted.account), "groupIds": [_FILE_GROUP]},
     }
+    kind = "privateLinkServiceConnections"
+    if wanted.network.manual_approval:
+        kind = "manualPrivateLinkServiceConnections"
+        connection["properties"]["requestMessage"] = wanted.network.request_message
     body = {
         # An endpoint belongs to the region of its network; the account may be elsewhere.
         "location": network["location"] if network else location,
         "tags": OWN_TAGS,
-        "properties": {"subnet": {"id": subnet}, "privateLinkServiceConnections": [connection]},
+        "properties": {"subnet": {"id": subnet}, kind: [connection]},
     }
     # Azure refuses an endpoint while it still works on the account.
     busy = ("account", "file_service") if present.account is None else ()

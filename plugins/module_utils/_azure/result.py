@@ -16,6 +16,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints im
 
 # States of a connection that never comes back: the endpoint has to be made anew.
 DEAD_STATES = ("Disconnected", "Rejected")
+# State of a virtual network rule without its subnet. Source: Azure REST reference, storage accounts.
+SOURCE_DELETED = "NetworkSourceDeleted"
 
 
 def storage(account, file_service, share, endpoints, virtual_machines):
@@ -52,7 +54,8 @@ def storage(account, file_service, share, endpoints, virtual_machines):
             "mode": network_mode(account),
             "public_network_access": public_network_access(account),
             "default_action": dig(about, "networkAcls", "defaultAction"),
-            "subnets": [rule["id"] for rule in subnet_rules(account)],
+            "subnets": admitted_subnets(account),
+            "deleted_subnets": deleted_subnets(account),
             "private_endpoints": connected,
             "dns_zone": _dns_zone(endpoints),
         },
@@ -79,6 +82,16 @@ def models_of(sku):
 def subnet_rules(account):
     """The account's virtual network rules."""
     return dig(properties(account), "networkAcls", "virtualNetworkRules") or []
+
+
+def admitted_subnets(account):
+    """The ids of the subnets that a rule admits and that exist."""
+    return [rule["id"] for rule in subnet_rules(account) if rule.get("state") != SOURCE_DELETED]
+
+
+def deleted_subnets(account):
+    """The ids in rules whose subnet was deleted; a new subnet of the same name does not revive them."""
+    return [rule["id"] for rule in subnet_rules(account) if rule.get("state") == SOURCE_DELETED]
 
 
 def public_network_access(account):
@@ -155,6 +168,11 @@ def connections(endpoint):
     """The connections of a private endpoint, approved on their own or by hand."""
     about = properties(endpoint)
     return (about.get("privateLinkServiceConnections") or []) + (about.get("manualPrivateLinkServiceConnections") or [])
+
+
+def is_manual(endpoint):
+    """Whether somebody had to be asked for the connection of a private endpoint."""
+    return bool(properties(endpoint).get("manualPrivateLinkServiceConnections"))
 
 
 def connection_state(endpoint):

@@ -29,6 +29,9 @@ def network(**changes):
         "address_prefix": "10.0.0.0/16",
         "subnet_prefix": "10.0.0.0/24",
         "endpoint_name": None,
+        "manual_approval": False,
+        "request_message": None,
+        "nsg_rule": False,
         "dns": None,
         **changes,
     }
