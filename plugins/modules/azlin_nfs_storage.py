@@ -35,7 +35,8 @@ options:
       - V(present) creates the storage or brings it to what the options say.
       - V(absent) deletes the share and, when the account holds no other share, its private endpoint with the DNS
         records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
-        shares with attached homes. The virtual network and the DNS zone stay.
+        shares with attached homes, as they are recorded in Azure and in O(used_by). The virtual network and the DNS
+        zone stay.
     type: str
     choices: [present, absent]
     default: present
@@ -117,8 +118,8 @@ options:
         type: str
       subnets:
         description:
-          - The subnet of the private endpoint, or all subnets that are admitted, by name or resource id. An id may be of
-            any resource group and subscription that the identity reaches.
+          - The subnet of the private endpoint, or all subnets that are admitted, by name or resource id. An id may be
+            of any resource group and subscription that the identity reaches.
           - In mode V(service_endpoint) the list is complete; subnets that are not in it lose access, and rules for
             subnets that were deleted are removed.
         type: list
@@ -132,9 +133,9 @@ options:
       create:
         description:
           - Create the virtual network or subnet if it does not exist. One that exists is never changed, except that
-            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that lack it. Azure replaces
-            a subnet as a whole, so it is sent back as it was read, on the condition (C(If-Match)) that nobody changed it
-            meanwhile; if somebody did, it is read again.
+            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that lack it. Azure
+            replaces a subnet as a whole, so it is sent back as it was read, on the condition (C(If-Match)) that nobody
+            changed it meanwhile; if somebody did, it is read again.
         type: bool
         default: false
       address_prefix:
@@ -156,12 +157,12 @@ options:
         type: str
       manual_approval:
         description:
-          - Ask the owner of the account to approve the private endpoint, instead of approving it in the same request. For
-            an identity without C(Microsoft.Storage/storageAccounts/privateEndpointConnectionsApproval/action).
+          - Ask the owner of the account to approve the private endpoint, instead of approving it in the same request.
+            For an identity without C(Microsoft.Storage/storageAccounts/privateEndpointConnectionsApproval/action).
           - Nobody is waited for. The run succeeds, RV(storage.network.private_endpoints[].state) is V(Pending), and a
-            warning names the command that approves. Run again afterwards. The run then adds the DNS record.
-          - A new account is closed from its first moment. An account that admits subnets goes on admitting them, and the
-            DNS zone is not linked, until a run finds the endpoint approved; that run closes it.
+            warning names the command that approves. Run again afterwards, which adds the DNS record.
+          - A new account is closed from its first moment. An account that admits subnets goes on admitting them, and
+            the DNS zone is not linked, until a run finds the endpoint approved; that run closes it.
           - A rejected request is an error and not repeated.
         type: bool
         default: false
@@ -171,13 +172,13 @@ options:
         type: str
       nsg_rule:
         description:
-          - Add one rule that allows NFS (TCP 2049, with and without encryption in transit) to the network security groups
-            of the subnets. In mode V(service_endpoint) it is C(azlin-nfs-outbound), from the virtual network to the
-            service tag C(Storage). In mode V(private_endpoint) it is C(azlin-nfs-inbound) in the subnet of the endpoint,
-            from and to the virtual network; Azure applies it to endpoints only if C(privateEndpointNetworkPolicies) of
-            the subnet says so, which is not changed.
-          - It gets the first free priority. Other rules are never changed; a warning names those that come first and deny
-            the port. A subnet without a security group is refused.
+          - Add one rule that allows NFS (TCP 2049, with and without encryption in transit) to the network security
+            groups of the subnets. In mode V(service_endpoint) it is C(azlin-nfs-outbound), from the virtual network to
+            the service tag C(Storage). In mode V(private_endpoint) it is C(azlin-nfs-inbound) in the subnet of the
+            endpoint, from and to the virtual network; Azure applies it to endpoints only if
+            C(privateEndpointNetworkPolicies) of the subnet says so, which is not changed.
+          - It gets the first free priority. Other rules are never changed; a warning names those that come first and
+            deny the port. A subnet without a security group is refused.
           - The rule serves all storages and stays when one is deleted.
         type: bool
         default: false
@@ -195,8 +196,8 @@ options:
           zone_id:
             description:
               - The resource id of an existing zone, such as a central one, in any subscription. Its name has to be
-                C(privatelink.file.SUFFIX), with the suffix of the cloud. The zone itself is never changed; a link to the
-                virtual network and the record are added.
+                C(privatelink.file.SUFFIX), with the suffix of the cloud. The zone itself is never changed; a link to
+                the virtual network and the record are added.
               - When not set, the zone C(privatelink.file.SUFFIX) in the resource group of the storage is used, and
                 created if needed. If the virtual network is linked to another zone of that name, one with the tag
                 C(managed-by=azlin) is used, and any other one is named in an error.
@@ -221,9 +222,17 @@ options:
     type: str
   force:
     description:
-      - Delete, or change the mode of the network, although homes are attached.
+      - Delete, or change the mode of the network, although homes are attached. No other check is lifted.
     type: bool
     default: false
+  used_by:
+    description:
+      - Hosts that have a home on the share, or may have, as they were asked (C(HOST/USER)). A deletion is refused as
+        for an attachment that is recorded in Azure, and O(force) lifts that. The playbook C(azlin.storage.delete) asks
+        them.
+    type: list
+    elements: str
+    default: []
   wait_timeout:
     description:
       - For how many seconds the whole run may wait for Azure.

@@ -67,6 +67,7 @@ def storage_options():
         "allow_shrink": {"type": "bool", "default": False},
         "confirm": {"type": "str"},
         "force": {"type": "bool", "default": False},
+        "used_by": {"type": "list", "elements": "str", "default": []},
         "wait_timeout": {"type": "int", "default": 1800},
     }
 

@@ -77,6 +77,7 @@ class Storage:
     network: Network | None = None
     allow_shrink: bool = False
     force: bool = False
+    used_by: tuple = ()
 
     @property
     def file_service(self):
@@ -279,6 +280,7 @@ def desired(params, subscription, storage_suffix):
         network=network,
         allow_shrink=params["allow_shrink"],
         force=params["force"],
+        used_by=tuple(params["used_by"]),
     )
 
 

@@ -236,7 +236,27 @@ def check_deletion(wanted, present):
     if present.account is None:
         return
     _check_managed(wanted, present.account)
-    _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}", wanted.share)
+    doing = f"Deleting {wanted.account.name}/{wanted.share}"
+    _check_unused(wanted, present, doing, wanted.share)
+    _check_hosts(wanted, doing)
+
+
+def _check_hosts(wanted, doing):
+    """What hosts said of themselves counts like a tag; so does a host that could not be asked."""
+    if not wanted.used_by or wanted.force:
+        return
+    listed = ", ".join(wanted.used_by[:10])
+    more = f" and {len(wanted.used_by) - 10} more" if len(wanted.used_by) > 10 else ""
+    raise AzlinError(
+        "in_use",
+        f"{doing} is refused: according to the hosts it is, or may be, in use: {listed}{more}.",
+        causes=[
+            ("hosts still have their homes on it", "Detach them first."),
+            ("a host cannot be asked", "Make it reachable, or take it out of the inventory if it is gone for good."),
+            ("the hosts are gone for good", "Set force: true."),
+        ],
+        try_="ansible-playbook azlin.storage.detach",
+    )
 
 
 def _check_unused(wanted, present, doing, share):

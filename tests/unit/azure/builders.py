@@ -57,6 +57,7 @@ def params(**changes):
         "allow_shrink": False,
         "confirm": None,
         "force": False,
+        "used_by": [],
         "wait_timeout": 1800,
         **changes,
     }
