@@ -271,6 +271,20 @@ EXAMPLES = r"""
       virtual_network: team-vnet
       subnet: hosts
 
+- name: A storage whose endpoint somebody else approves, with the central DNS zone of another subscription
+  azlin.storage.azlin_nfs_storage:
+    name: teamhomes01
+    resource_group: team
+    network:
+      virtual_network: team-vnet
+      subnet: endpoints
+      manual_approval: true
+      request_message: Homes of the team, asked for by the platform group
+      dns:
+        zone_id: "{{ hub }}/providers/Microsoft.Network/privateDnsZones/privatelink.file.core.windows.net"
+  vars:
+    hub: /subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/hub-dns
+
 - name: Make it larger
   azlin.storage.azlin_nfs_storage:
     name: teamhomes01

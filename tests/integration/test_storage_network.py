@@ -24,6 +24,7 @@ from tests.integration.support import (
     warnings_of,
     writes,
 )
+from tests.integration.test_storage_check_mode import assert_agree
 
 MODULE = "azlin_nfs_storage"
 INFO = "azlin_storage_info"
@@ -101,6 +102,7 @@ def assert_forecast(arm, **options):
     real = run_module(MODULE, **options)
     for key in ("changed", "plan", "diff"):
         assert forecast[key] == real[key]
+    assert_agree(forecast["storage"], real["storage"])
     return real
 
 
