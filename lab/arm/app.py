@@ -23,7 +23,21 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 # The handler modules register their routes when they are imported.
-from lab.arm import auth, compute, dns, endpoints, errors, ids, metadata, network, polling, resources, shares, storage
+from lab.arm import (
+    auth,
+    compute,
+    dns,
+    endpoints,
+    errors,
+    ids,
+    metadata,
+    network,
+    polling,
+    resources,
+    security,
+    shares,
+    storage,
+)
 from lab.arm.cloud import ROUTES, Answer, Call, Cloud
 from lab.arm.control import control
 from lab.arm.errors import ArmError
@@ -31,7 +45,7 @@ from lab.arm.faults import Rule
 from lab.arm.ids import Target
 from lab.arm.store import timestamp
 
-HANDLERS = (compute, dns, endpoints, network, polling, resources, shares, storage)
+HANDLERS = (compute, dns, endpoints, network, polling, resources, security, shares, storage)
 TAGS_SUFFIX = re.compile(r"/providers/Microsoft\.Resources/tags/default/?$", re.IGNORECASE)
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 Ready = typing.Callable[[], None]
@@ -228,7 +242,7 @@ class _Exchange:
                 "InvalidSubscriptionId",
                 f"The provided subscription identifier '{asked}' is malformed or invalid.",
             ) from None
-        if asked.lower() != self.cloud.identity.subscription_id:
+        if asked.lower() not in self.cloud.subscriptions:
             raise resources.subscription_not_found(asked)
 
     def _spelt(self, target: Target) -> Target:

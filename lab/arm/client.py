@@ -96,6 +96,10 @@ class LabClient:
         """Let hours pass for shares: their earliest decreases and the end of soft-deleted ones come nearer."""
         self._control("POST", "let-pass", {"hours": hours})
 
+    def subscriptions(self, *subscription_ids: str) -> None:
+        """Let the principal see further, empty subscriptions."""
+        self._control("PUT", "subscriptions", list(subscription_ids))
+
     def reset(self) -> None:
         """Forget all resources, faults and requests."""
         self._control("POST", "reset")

@@ -59,6 +59,11 @@ class Cloud:
         self._applied: DataPlaneState | None = None
         self._settling = asyncio.Lock()
 
+    @property
+    def subscriptions(self) -> list[str]:
+        """The subscriptions that the principal sees, its own one first."""
+        return [self.identity.subscription_id, *self.store.facts.get("subscriptions", ())]
+
     def purge_later(self, account: str, share: str) -> None:
         """Have the data of a share removed once its export is gone."""
         self._purges.append((account, share))

@@ -18,7 +18,7 @@ MACHINES = "Microsoft.Compute/virtualMachines"
 @route("GET", MACHINES, item=False)
 def list_machines(call: Call) -> Answer:
     """The machines of a group or the subscription."""
-    return call.page(call.store.in_scope(MACHINES, call.target.group), public)
+    return call.page(call.store.in_scope(MACHINES, call.target.subscription, call.target.group), public)
 
 
 @route("GET", MACHINES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+import uuid
 
 from lab.arm import provisioning, shares
 from lab.arm.assertions import Trusted
@@ -111,6 +112,11 @@ def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _add_subscriptions(cloud: Cloud, body: typing.Any) -> Answer:
+    cloud.store.facts["subscriptions"] = [str(uuid.UUID(one)) for one in body]
+    return Answer(204)
+
+
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, what was trusted, all faults and all requests."""
     for account in cloud.store.all(ACCOUNTS):
@@ -135,5 +141,6 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("PUT", "/_lab/checkpoint"): _checkpoint,
     ("POST", "/_lab/rewind"): _rewind,
     ("POST", "/_lab/let-pass"): _let_pass,
+    ("PUT", "/_lab/subscriptions"): _add_subscriptions,
     ("POST", "/_lab/reset"): _reset,
 }

@@ -52,7 +52,7 @@ def _check_global(call: Call, type_: str) -> None:
 @route("GET", ZONES, item=False)
 def list_zones(call: Call) -> Answer:
     """The zones of a group or the subscription."""
-    zones = call.store.in_scope(ZONES, call.target.group)
+    zones = call.store.in_scope(ZONES, call.target.subscription, call.target.group)
     return call.page(zones, lambda zone: shown_zone(call.store, zone), call.top())
 
 

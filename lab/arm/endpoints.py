@@ -20,12 +20,16 @@ from lab.arm.store import Record, Store, new_etag, public
 
 GROUPS = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups"
 RECORD_TTL = 10
+MESSAGE_LENGTH = 140
 
 
 @route("GET", ENDPOINTS, item=False)
 def list_endpoints(call: Call) -> Answer:
     """The endpoints of a group or the subscription."""
-    return call.page(call.store.in_scope(ENDPOINTS, call.target.group), lambda endpoint: shown(call.store, endpoint))
+    return call.page(
+        call.store.in_scope(ENDPOINTS, call.target.subscription, call.target.group),
+        lambda endpoint: shown(call.store, endpoint),
+    )
 
 
 @route("GET", ENDPOINTS)
@@ -79,6 +83,9 @@ def _subnet(call: Call, given: dict, location: str) -> Record:
     vnet = call.store.get(subnet_id.rsplit("/subnets/", 1)[0])
     if subnet is None or subnet["type"] != SUBNETS or vnet is None or vnet["location"] != location:
         raise errors.invalid_reference(subnet_id, call.target.id)
+    # An endpoint belongs to the subscription of its network (Azure docs: private-endpoint-overview).
+    if str(call.target.subscription).lower() not in subnet_id.lower():
+        raise errors.invalid_reference(subnet_id, call.target.id)
     return subnet
 
 
@@ -96,6 +103,8 @@ def _wanted_connection(given: dict) -> tuple[dict, bool]:
     properties = entry.get("properties") or {}
     if not properties.get("privateLinkServiceId"):
         raise errors.invalid_content("Required property 'privateLinkServiceId' not found in JSON")
+    if len(properties.get("requestMessage") or "") > MESSAGE_LENGTH:
+        raise errors.invalid_content(f"requestMessage is longer than {MESSAGE_LENGTH} characters")
     return {
         "name": entry.get("name", "connection"),
         "privateLinkServiceId": properties["privateLinkServiceId"],

@@ -69,7 +69,7 @@ def admitted_networks(store: Store, account: Record) -> tuple[str, ...]:
             networks.add("0.0.0.0/0")
         for rule in rules["virtualNetworkRules"]:
             subnet = store.get(rule["id"])
-            if subnet:
+            if subnet and rule["state"] != "NetworkSourceDeleted":
                 networks.update(subnet_prefixes(subnet))
     return tuple(sorted(networks))
 

@@ -13,7 +13,7 @@ import uuid
 from lab.arm import errors, ids, validation
 from lab.arm.cloud import Answer, Call, Cloud, route
 from lab.arm.errors import ArmError
-from lab.arm.exports import ENDPOINTS, VNETS, subnet_prefixes
+from lab.arm.exports import ACCOUNTS, ENDPOINTS, VNETS, subnet_prefixes
 from lab.arm.operations import finisher
 from lab.arm.store import Record, Store, new_etag, public
 
@@ -71,7 +71,10 @@ def allocate(store: Store, subnet: Record, wanted: str | None = None) -> str:
 @route("GET", VNETS, item=False)
 def list_vnets(call: Call) -> Answer:
     """The networks of a group or the subscription."""
-    return call.page(call.store.in_scope(VNETS, call.target.group), lambda vnet: shown_vnet(call.store, vnet))
+    return call.page(
+        call.store.in_scope(VNETS, call.target.subscription, call.target.group),
+        lambda vnet: shown_vnet(call.store, vnet),
+    )
 
 
 @route("GET", VNETS)
@@ -131,7 +134,7 @@ def finish_vnet(cloud: Cloud, resource_id: str, args: dict) -> None:
     vnet = cloud.store.get(resource_id)
     for record in [vnet] + cloud.store.children(resource_id, SUBNETS) if vnet else []:
         record["properties"]["provisioningState"] = "Succeeded"
-        record["etag"] = new_etag()
+    touch(cloud.store, resource_id)
 
 
 @route("PATCH", VNETS)
@@ -159,7 +162,25 @@ def delete_vnet(call: Call) -> Answer:
 @finisher("network_delete")
 def finish_network_delete(cloud: Cloud, resource_id: str, args: dict) -> None:
     """The network, subnet or interface is gone."""
+    _forget_in_rules(cloud.store, [record["id"] for record in cloud.store.tree(resource_id)])
     cloud.store.delete(resource_id)
+    touch(cloud.store, resource_id.rpartition("/subnets/")[0])
+
+
+def _forget_in_rules(store: Store, subnet_ids: list[str]) -> None:
+    """Rules of accounts for a deleted subnet stay, dead, even if a new subnet gets its name."""
+    doomed = {subnet_id.lower() for subnet_id in subnet_ids}
+    for account in store.all(ACCOUNTS):
+        for rule in account["properties"]["networkAcls"]["virtualNetworkRules"]:
+            if rule["id"].lower() in doomed:
+                rule["state"] = "NetworkSourceDeleted"
+
+
+def touch(store: Store, vnet_id: str) -> None:
+    """A network and its subnets share one entity tag: what changes one of them changes it."""
+    vnet, etag = store.get(vnet_id), new_etag()
+    for record in [vnet] + store.children(vnet_id, SUBNETS) if vnet else []:
+        record["etag"] = etag
 
 
 def shown_vnet(store: Store, vnet: Record) -> dict:
@@ -198,11 +219,17 @@ def put_subnet(call: Call) -> Answer:
     refuse_while_updating(call, vnet)
     if existing:
         if call.headers.get("if-match") not in (None, "*", existing["etag"]):
-            raise ArmError(412, "PreconditionFailed", "The condition 'If-Match' of the request is not satisfied.")
+            raise ArmError(
+                412,
+                "PreconditionFailed",
+                f"Precondition failed. Etag provided in if-match header {call.headers['if-match']} does not match etag "
+                f"{existing['etag']} of resource {existing['id']} in NRP data store.",
+            )
         if subnet_prefixes(existing) != subnet_prefixes(subnet):
             refuse_subnet_in_use(call.store, existing, "InUsePrefixCannotBeDeleted")
         subnet = {**existing, "properties": subnet["properties"], "etag": subnet["etag"]}
     call.store.put(subnet)
+    touch(call.store, vnet["id"])
     operation = call.start("subnet", subnet["id"])
     return Answer(
         200 if existing else 201, shown_subnet(call.store, subnet), polling(call, operation, vnet["location"])
@@ -215,7 +242,7 @@ def finish_subnet(cloud: Cloud, resource_id: str, args: dict) -> None:
     subnet = cloud.store.get(resource_id)
     if subnet:
         subnet["properties"]["provisioningState"] = "Succeeded"
-        subnet["etag"] = new_etag()
+        touch(cloud.store, resource_id.rpartition("/subnets/")[0])
 
 
 @route("DELETE", SUBNETS)
@@ -309,8 +336,11 @@ def _listed_subnets(store: Store, vnet_id: str, given: dict, prefixes: list[str]
 def _replace_subnets(store: Store, vnet_id: str, subnets: list[Record] | None) -> None:
     if subnets is None:
         return
-    for subnet in store.children(vnet_id, SUBNETS):
-        store.delete(subnet["id"])
+    present = [subnet["id"] for subnet in store.children(vnet_id, SUBNETS)]
+    kept = {subnet["id"].lower() for subnet in subnets}
+    _forget_in_rules(store, [subnet_id for subnet_id in present if subnet_id.lower() not in kept])
+    for subnet_id in present:
+        store.delete(subnet_id)
     for subnet in subnets:
         store.put(subnet)
 
@@ -357,7 +387,7 @@ def shown_subnet(store: Store, subnet: Record) -> dict:
 @route("GET", INTERFACES, item=False)
 def list_interfaces(call: Call) -> Answer:
     """The interfaces of a group or the subscription."""
-    return call.page(call.store.in_scope(INTERFACES, call.target.group), public)
+    return call.page(call.store.in_scope(INTERFACES, call.target.subscription, call.target.group), public)
 
 
 @route("GET", INTERFACES)

@@ -24,6 +24,7 @@ TRACKED = {
         "Microsoft.Compute/virtualMachines",
         "Microsoft.Network/virtualNetworks",
         "Microsoft.Network/networkInterfaces",
+        "Microsoft.Network/networkSecurityGroups",
         "Microsoft.Network/privateEndpoints",
         "Microsoft.Network/privateDnsZones",
         "Microsoft.Network/privateDnsZones/virtualNetworkLinks",
@@ -34,16 +35,16 @@ TRACKED = {
 
 @route("GET", "Microsoft.Resources/subscriptions", item=False)
 def list_subscriptions(call: Call) -> Answer:
-    """The one subscription of the lab."""
-    return Answer(200, {"value": [_subscription(call.cloud)]})
+    """The subscriptions that the principal sees."""
+    return Answer(200, {"value": [_subscription(call.cloud, one) for one in call.cloud.subscriptions]})
 
 
 @route("GET", "Microsoft.Resources/subscriptions")
 def get_subscription(call: Call) -> Answer:
     """One subscription."""
-    if call.target.name.lower() != call.cloud.identity.subscription_id:
+    if call.target.name.lower() not in call.cloud.subscriptions:
         raise subscription_not_found(call.target.name)
-    return Answer(200, _subscription(call.cloud))
+    return Answer(200, _subscription(call.cloud, call.target.name.lower()))
 
 
 def subscription_not_found(name: str | None) -> ArmError:
@@ -51,12 +52,11 @@ def subscription_not_found(name: str | None) -> ArmError:
     return ArmError(404, "SubscriptionNotFound", f"The subscription '{name}' could not be found.")
 
 
-def _subscription(cloud: Cloud) -> dict:
-    identity = cloud.identity
+def _subscription(cloud: Cloud, subscription_id: str) -> dict:
     return {
-        "id": f"/subscriptions/{identity.subscription_id}",
-        "subscriptionId": identity.subscription_id,
-        "tenantId": identity.tenant,
+        "id": f"/subscriptions/{subscription_id}",
+        "subscriptionId": subscription_id,
+        "tenantId": cloud.identity.tenant,
         "displayName": "azlin lab",
         "state": "Enabled",
     }
@@ -104,7 +104,7 @@ def _provider(call: Call) -> dict:
 @route("GET", GROUPS, item=False)
 def list_groups(call: Call) -> Answer:
     """All resource groups."""
-    return call.page(call.store.in_scope(GROUPS, None), public, call.top())
+    return call.page(call.store.in_scope(GROUPS, call.target.subscription, None), public, call.top())
 
 
 @route("GET", GROUPS)
@@ -167,10 +167,10 @@ def delete_group(call: Call) -> Answer:
 @finisher("group_delete")
 def finish_group_delete(cloud: Cloud, resource_id: str, args: dict) -> None:
     """Everything in the group goes, with the data of its shares."""
-    name = resource_id.rsplit("/", 1)[1]
-    for endpoint in cloud.store.in_scope(ENDPOINTS, name):
+    scope = typing.cast(ids.Target, ids.parse(resource_id))
+    for endpoint in cloud.store.in_scope(ENDPOINTS, scope.subscription, scope.name):
         FINISHERS["endpoint_delete"](cloud, endpoint["id"], {})
-    for account in cloud.store.in_scope(ACCOUNTS, name):
+    for account in cloud.store.in_scope(ACCOUNTS, scope.subscription, scope.name):
         purge_account(cloud, account)
     cloud.store.delete(resource_id)
 
@@ -188,9 +188,10 @@ def list_resources(call: Call) -> Answer:
     wanted = _conditions(call.query.get("$filter", ""))
     expand = {part.strip() for part in call.query.get("$expand", "").split(",") if part.strip()}
     found = []
+    scope = f"/subscriptions/{call.target.subscription}/"
+    scope += f"resourceGroups/{call.target.group}/" if call.target.group else ""
     for record in sorted(call.store.all(), key=lambda record: record["id"].lower()):
-        group = ids.group_of(record["id"])
-        if record["type"].lower() not in TRACKED or call.target.group and group.lower() != call.target.group.lower():
+        if record["type"].lower() not in TRACKED or not record["id"].lower().startswith(scope.lower()):
             continue
         if all(condition(record) for condition in wanted):
             found.append(record)

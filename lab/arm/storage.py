@@ -83,7 +83,7 @@ def list_skus(call: Call) -> Answer:
 @route("GET", ACCOUNTS, item=False)
 def list_accounts(call: Call) -> Answer:
     """The accounts of a group or the subscription."""
-    accounts = call.store.in_scope(ACCOUNTS, call.target.group)
+    accounts = call.store.in_scope(ACCOUNTS, call.target.subscription, call.target.group)
     return call.page(accounts, lambda account: shown(call.store, account))
 
 
@@ -329,14 +329,11 @@ def _rule_refused(reason: str) -> ArmError:
 
 
 def shown(store: Store, account: Record) -> dict:
-    """An account as Azure shows it, with its connections and the state of its rules."""
+    """An account as Azure shows it, with its connections."""
     view = public(account)
     view["properties"]["privateEndpointConnections"] = [
         public(connection) for connection in store.children(account["id"], CONNECTIONS)
     ]
-    for rule in view["properties"]["networkAcls"]["virtualNetworkRules"]:
-        if store.get(rule["id"]) is None:
-            rule["state"] = "NetworkSourceDeleted"
     return view
 
 
@@ -407,7 +404,8 @@ def connect_endpoint(store: Store, account: Record, endpoint: Record, automatic:
     name = f"{account['name']}.{uuid.uuid4()}"
     state: dict[str, typing.Any] = {"status": "Approved", "description": "Auto-Approved", "actionRequired": "None"}
     if not automatic:
-        state = {"status": "Pending", "description": "", "actionRequired": "None"}
+        message = endpoint["lab"]["connection"]["requestMessage"]
+        state = {"status": "Pending", "description": message, "actionRequired": "None"}
     return store.put(
         {
             "id": f"{account['id']}/privateEndpointConnections/{name}",

@@ -13,8 +13,6 @@ import time
 import typing
 import uuid
 
-from lab.arm import ids
-
 Record = dict[str, typing.Any]
 
 # Writing the state is slow from this many seconds on.
@@ -120,11 +118,10 @@ class Store:
         found = [record for record in self.all(type_) if record["id"].lower().startswith(start)]
         return sorted(found, key=lambda record: record["name"].lower())
 
-    def in_scope(self, type_: str, group: str | None) -> list[Record]:
-        """Records of a type in a resource group, or everywhere, sorted by id."""
-        found = [
-            record for record in self.all(type_) if group is None or ids.group_of(record["id"]).lower() == group.lower()
-        ]
+    def in_scope(self, type_: str, subscription: str | None, group: str | None) -> list[Record]:
+        """Records of a type in a subscription, or one of its resource groups, sorted by id."""
+        scope = f"/subscriptions/{subscription}/" + (f"resourceGroups/{group}/" if group else "")
+        found = [record for record in self.all(type_) if record["id"].lower().startswith(scope.lower())]
         return sorted(found, key=lambda record: record["id"].lower())
 
 

@@ -37,6 +37,8 @@ options:
   vm_id:
     description:
       - The resource id of the virtual machine, such as its instance metadata show it.
+      - An instance of a scale set in flexible orchestration is a virtual machine like any other. One in uniform
+        orchestration has no tags in Azure and is refused.
     type: str
   vm_name:
     description:
@@ -65,7 +67,10 @@ options:
       - Where the share is mounted. Required for O(state=present).
     type: str
 notes:
-  - "Source: Azure documentation, REST reference of Microsoft.Resources tags, Update at scope."
+  - A record is one request that merges or removes one tag. Azure allows 50 tags a virtual machine and 256 characters in
+    the value of each; what would exceed that is refused before it is sent.
+  - "Sources: Azure documentation, REST reference of Microsoft.Resources tags, Update at scope; articles tag-resources
+    and tag-support."
 seealso:
   - module: azlin.storage.azlin_nfs_storage
 """

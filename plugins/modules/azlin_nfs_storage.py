@@ -35,7 +35,8 @@ options:
       - V(present) creates the storage or brings it to what the options say.
       - V(absent) deletes the share and, when the account holds no other share, its private endpoint with the DNS
         records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
-        shares with attached homes or, without O(delete_snapshots), with snapshots. The virtual network and the DNS
+        shares with attached homes, as they are recorded in Azure and in O(used_by), and shares with snapshots, unless
+        O(delete_snapshots) is set. The virtual network and the DNS
         zone stay.
     type: str
     choices: [present, absent]
@@ -156,8 +157,10 @@ options:
         type: str
       subnets:
         description:
-          - The subnet of the private endpoint, or all subnets that are admitted, by name or resource id.
-          - In mode V(service_endpoint) the list is complete; subnets that are not in it lose access.
+          - The subnet of the private endpoint, or all subnets that are admitted, by name or resource id. An id may be
+            of any resource group and subscription that the identity reaches.
+          - In mode V(service_endpoint) the list is complete; subnets that are not in it lose access, and rules for
+            subnets that were deleted are removed.
         type: list
         elements: str
         required: true
@@ -169,7 +172,9 @@ options:
       create:
         description:
           - Create the virtual network or subnet if it does not exist. One that exists is never changed, except that
-            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that lack it.
+            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that lack it. Azure
+            replaces a subnet as a whole, so it is sent back as it was read, on the condition (C(If-Match)) that nobody
+            changed it meanwhile; if somebody did, it is read again.
         type: bool
         default: false
       address_prefix:
@@ -186,7 +191,36 @@ options:
         description:
           - The name of the private endpoint. When not set, the name of the account with C(-pe).
           - A deletion finds the endpoint by this name.
+          - The endpoint is in the resource group of the storage. Azure wants it in the subscription of its virtual
+            network, so for a network of another subscription it is in the resource group of the network.
         type: str
+      manual_approval:
+        description:
+          - Ask the owner of the account to approve the private endpoint, instead of approving it in the same request.
+            For an identity without C(Microsoft.Storage/storageAccounts/privateEndpointConnectionsApproval/action).
+          - Nobody is waited for. The run succeeds, RV(storage.network.private_endpoints[].state) is V(Pending), and a
+            warning names the command that approves. Run again afterwards, which adds the DNS record.
+          - A new account is closed from its first moment. An account that admits subnets goes on admitting them, and
+            the DNS zone is not linked, until a run finds the endpoint approved; that run closes it.
+          - A rejected request is an error and not repeated.
+        type: bool
+        default: false
+      request_message:
+        description:
+          - What the owner reads with the request of O(network.manual_approval), up to 140 characters.
+        type: str
+      nsg_rule:
+        description:
+          - Add one rule that allows NFS (TCP 2049, with and without encryption in transit) to the network security
+            groups of the subnets. In mode V(service_endpoint) it is C(azlin-nfs-outbound), from the virtual network to
+            the service tag C(Storage). In mode V(private_endpoint) it is C(azlin-nfs-inbound) in the subnet of the
+            endpoint, from and to the virtual network; Azure applies it to endpoints only if
+            C(privateEndpointNetworkPolicies) of the subnet says so, which is not changed.
+          - It gets the first free priority. Other rules are never changed; a warning names those that come first and
+            deny the port. A subnet without a security group is refused.
+          - The rule serves all storages and stays when one is deleted.
+        type: bool
+        default: false
       dns:
         description:
           - The private DNS zone, only in mode V(private_endpoint).
@@ -200,9 +234,12 @@ options:
             default: true
           zone_id:
             description:
-              - The resource id of an existing zone, such as a central one.
+              - The resource id of an existing zone, such as a central one, in any subscription. Its name has to be
+                C(privatelink.file.SUFFIX), with the suffix of the cloud. The zone itself is never changed; a link to
+                the virtual network and the record are added.
               - When not set, the zone C(privatelink.file.SUFFIX) in the resource group of the storage is used, and
-                created if needed.
+                created if needed. If the virtual network is linked to another zone of that name, one with the tag
+                C(managed-by=azlin) is used, and any other one is named in an error.
             type: str
   soft_delete_days:
     description:
@@ -255,9 +292,17 @@ options:
     type: str
   force:
     description:
-      - Delete, or change the mode of the network, although homes are attached.
+      - Delete, or change the mode of the network, although homes are attached. No other check is lifted.
     type: bool
     default: false
+  used_by:
+    description:
+      - Hosts that have a home on the share, or may have, as they were asked (C(HOST/USER)). A deletion is refused as
+        for an attachment that is recorded in Azure, and O(force) lifts that. The playbook C(azlin.storage.delete) asks
+        them.
+    type: list
+    elements: str
+    default: []
   wait_timeout:
     description:
       - For how many seconds the whole run may wait for Azure.
@@ -265,6 +310,7 @@ options:
     default: 1800
 notes:
   - A storage account that does not carry the tag C(managed-by=azlin) is never touched.
+  - Warnings say what has to be done by people, such as approving a private endpoint.
   - "Sources: Azure documentation, articles files-nfs-protocol, storage-files-networking-endpoints,
     understanding-billing, storage-files-prevent-file-share-deletion and encryption-in-transit-for-nfs-shares."
 seealso:
@@ -294,6 +340,20 @@ EXAMPLES = r"""
       mode: service_endpoint
       virtual_network: team-vnet
       subnet: hosts
+
+- name: A storage whose endpoint somebody else approves, with the central DNS zone of another subscription
+  azlin.storage.azlin_nfs_storage:
+    name: teamhomes01
+    resource_group: team
+    network:
+      virtual_network: team-vnet
+      subnet: endpoints
+      manual_approval: true
+      request_message: Homes of the team, asked for by the platform group
+      dns:
+        zone_id: "{{ hub }}/providers/Microsoft.Network/privateDnsZones/privatelink.file.core.windows.net"
+  vars:
+    hub: /subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/hub-dns
 
 - name: Make it larger
   azlin.storage.azlin_nfs_storage:
@@ -448,6 +508,10 @@ storage:
           description: The ids of the subnets that are admitted over service endpoints.
           type: list
           elements: str
+        deleted_subnets:
+          description: The ids in rules of the account whose subnet was deleted; they admit nobody.
+          type: list
+          elements: str
         private_endpoints:
           description: The private endpoints that lead to the account.
           type: list
@@ -501,6 +565,9 @@ storage:
     provisioning_state:
       description: Azure's state of the account.
       type: str
+    managed:
+      description: Whether the account carries the tag C(managed-by=azlin), so that this collection may change it.
+      type: bool
     tags:
       description: The tags of the account.
       type: dict
@@ -593,7 +660,10 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 def manage(module):
     """Check the options, sign in and converge."""
     desired.check_options(module.params)
-    return converge(Azure(module.params), module.params, module.check_mode)
+    result = converge(Azure(module.params), module.params, module.check_mode)
+    for sentence in result.pop("warnings", ()):
+        module.warn(sentence)
+    return result
 
 
 def main():

@@ -9,7 +9,8 @@ module: azlin_storage_info
 short_description: List Azure Files NFS storages with size, use, cost and attached homes
 version_added: 0.1.0
 description:
-  - Returns one storage, or all of a resource group or subscription that carry the tag C(managed-by=azlin).
+  - Returns one storage, or all of a resource group or subscription that carry the tag C(managed-by=azlin). Those of
+    others are returned on request (O(unmanaged)).
   - A query that fails is an error, never an empty list. A O(name) that is not found gives an empty list.
 author:
   - azlin.storage project (!UNKNOWN)
@@ -31,6 +32,12 @@ options:
     description:
       - The file share. When not set, all NFS shares of an account.
     type: str
+  unmanaged:
+    description:
+      - Whether to return also the NFS shares of accounts that lack the tag C(managed-by=azlin).
+      - See RV(storages[].managed).
+    type: bool
+    default: false
 notes:
   - "Source: Azure documentation, REST reference of Microsoft.Storage file shares, C($expand=stats)."
 seealso:
@@ -160,6 +167,10 @@ storages:
           description: The ids of the subnets that are admitted over service endpoints.
           type: list
           elements: str
+        deleted_subnets:
+          description: The ids in rules of the account whose subnet was deleted; they admit nobody.
+          type: list
+          elements: str
         private_endpoints:
           description: The private endpoints that lead to the account.
           type: list
@@ -213,6 +224,9 @@ storages:
     provisioning_state:
       description: Azure's state of the account.
       type: str
+    managed:
+      description: Whether the account carries the tag C(managed-by=azlin), so that this collection may change it.
+      type: bool
     tags:
       description: The tags of the account.
       type: dict
@@ -285,7 +299,12 @@ def query(module):
 
 def main():
     """Entry point."""
-    options = {"name": {"type": "str"}, "resource_group": {"type": "str"}, "share": {"type": "str"}}
+    options = {
+        "name": {"type": "str"},
+        "resource_group": {"type": "str"},
+        "share": {"type": "str"},
+        "unmanaged": {"type": "bool", "default": False},
+    }
     module = AnsibleModule(argument_spec={**options, **auth_options()}, supports_check_mode=True)
     run_module(module, lambda: query(module))
 

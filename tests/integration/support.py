@@ -11,6 +11,7 @@ import io
 import json
 
 import pytest
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import converge
@@ -28,10 +29,17 @@ def run_module(module_name, /, *, check=False, **options):
     """Run a module's own main() and return what it printed."""
     module = importlib.import_module(f"{MODULES}.{module_name}")
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+    # Kept for the process, which is one of many modules only here.
+    warnings._global_warnings.clear()
     output = io.StringIO()
     with patch_module_args(arguments), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
         module.main()
     return json.loads(output.getvalue())
+
+
+def warnings_of(result):
+    """The warnings of a module; Ansible has written them as objects since 2.19."""
+    return [one if isinstance(one, str) else one["event"]["msg"] for one in result.get("warnings", ())]
 
 
 def endpoint_network(**extra):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from tests.integration.support import GROUP, run_module, storage, writes
 
@@ -128,3 +129,84 @@ def test_playbooks_pass_the_options_of_a_storage(arm, ansible, tmp_path):
         one["query"]["$include"] for one in arm.requests() if one["method"] == "DELETE" and "$include" in one["query"]
     ]
     assert sent == ["snapshots"]
+
+
+DELETION = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
+DELETION += ["-e", "azlin_confirm=teamhomes01", "-e", "ansible_become=false", "-e", "azlin_user=daemon"]
+# Nothing listens there.
+GONE = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_connection": "ssh"}
+
+
+def inventory(tmp_path, **hosts):
+    path = tmp_path / "inventory.json"
+    here = {"localhost": {"ansible_connection": "local"}}
+    path.write_text(json.dumps({"ungrouped": {"hosts": here}, "azlin_hosts": {"hosts": hosts}}))
+    return ["-i", str(path)]
+
+
+def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_path):
+    run_module("azlin_nfs_storage", **storage())
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"}, gone=GONE)
+    arm.clear_requests()
+
+    refused = ansible("ansible-playbook", *DELETION, *hosts)
+    limited = ansible("ansible-playbook", *DELETION, *hosts, "--limit", "localhost")
+
+    for done, word in ((refused, "gone (could not be asked"), (limited, "here (was not asked), gone (was not asked)")):
+        assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
+        assert word in done.stdout
+    assert "here (" not in refused.stdout
+    assert writes(arm) == []
+
+    forced = ansible("ansible-playbook", *DELETION, *hosts, "-e", "azlin_force=true")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
+
+
+def test_deletion_goes_on_where_no_host_has_a_home_on_the_storage(arm, ansible, tmp_path):
+    run_module("azlin_nfs_storage", **storage())
+    done = ansible("ansible-playbook", *DELETION, *inventory(tmp_path, here={"ansible_connection": "local"}))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
+
+
+ANSWERS = {
+    "home and records": (
+        {
+            "home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home"},
+            "hosts": [{"host": "here", "user": "daemon"}, {"host": "elsewhere", "user": "ops"}],
+        },
+        ["here/daemon", "here/daemon", "elsewhere/ops"],
+    ),
+    "home without an answer of the server": (
+        {"home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home"}, "hosts": None},
+        ["here/daemon"],
+    ),
+    "home on another share": (
+        {
+            "home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home2"},
+            "hosts": [{"host": "here", "user": "daemon"}],
+        },
+        [],
+    ),
+    "local home": ({"home": {"source": None}, "hosts": None}, []),
+    "no such user": ({"failed": True, "error_code": "not_found", "msg": "no user"}, []),
+    "failure": ({"failed": True, "msg": "no sudo"}, ["here (could not be asked: no sudo)"]),
+    "not asked, for force": ({"skipped": True}, []),
+}
+
+
+def test_what_hosts_answer_is_understood(ansible, tmp_path):
+    """The playbook's own task, with the answers that hosts can give."""
+    task = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())[0]["tasks"][-1]
+    tasks = []
+    for answer, expected in ANSWERS.values():
+        tasks.append({**task, "vars": {**task["vars"], "azlin_told": answer}})
+        tasks.append({"ansible.builtin.assert": {"that": f"azlin_uses == {expected!r}"}})
+    play = {"hosts": "azlin_hosts", "gather_facts": False, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    values = ["-e", "azlin_storage_name=teamhomes01", "-e", "azlin_user=daemon"]
+
+    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here={"ansible_connection": "local"}), *values)
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -68,6 +68,27 @@ def test_info_lists_every_share_and_only_ours(arm):
     assert run_module(INFO, name="foreign")["storages"] == []
 
 
+def test_info_lists_storages_of_others_on_request(arm):
+    run_module(STORAGE, **storage())
+    share = {"properties": {"enabledProtocols": "NFS", "shareQuota": 100}}
+    for name, kind, sku in (("foreign", "FileStorage", "Premium_LRS"), ("blobs", "StorageV2", "Standard_LRS")):
+        body = {"location": "westus2", "kind": kind, "sku": {"name": sku}, "properties": {}}
+        arm.request("PUT", storage_id(arm, f"storageAccounts/{name}"), body, STORAGE_API)
+    path = storage_id(arm, "storageAccounts/foreign/fileServices/default/shares/data")
+    arm.request("PUT", path, share, STORAGE_API)
+    arm.clear_requests()
+
+    listed = run_module(INFO, unmanaged=True)["storages"]
+
+    assert [(one["name"], one["share"], one["managed"]) for one in listed] == [
+        ("foreign", "data", False),
+        ("teamhomes01", "home", True),
+    ]
+    assert not [entry["path"] for entry in arm.requests() if "/storageAccounts/blobs" in entry["path"]]
+    assert run_module(INFO)["storages"] == [listed[1]]
+    assert run_module(INFO, name="foreign", unmanaged=True)["storages"] == [listed[0]]
+
+
 def test_info_reads_all_pages(arm):
     for number in range(1, 4):
         run_module(STORAGE, **storage(name=f"teamhomes0{number}"))
@@ -173,12 +194,66 @@ def test_unknown_virtual_machine(arm):
     assert result["error_code"] == "not_found" and "worker-9" in result["msg"]
 
 
+def test_scale_set_instance_without_tags_is_refused_before_the_first_request(arm):
+    options = {key: value for key, value in record().items() if not key.startswith("vm_")}
+    instance = vm_id(arm).replace("virtualMachines/worker-1", "virtualMachineScaleSets/fleet/virtualMachines/0")
+    arm.clear_requests()
+
+    result = run_module(ATTACHMENT, **options, vm_id=instance)
+
+    assert result["error_code"] == "unsupported" and "uniform" in result["msg"]
+    assert "flexible" in result["causes"][0]["remedy"] and "azlin_record" in result["causes"][1]["remedy"]
+    assert arm.requests() == []
+
+
+def test_instance_of_a_flexible_scale_set_is_a_virtual_machine(arm):
+    scale_set = vm_id(arm).replace("virtualMachines/worker-1", "virtualMachineScaleSets/fleet")
+    body = {"location": "westus2", "properties": {"virtualMachineScaleSet": {"id": scale_set}}}
+    arm.request("PUT", vm_id(arm, "fleet_1a2b3c4d"), body, "2024-07-01")
+    run_module(STORAGE, **storage())
+
+    assert run_module(ATTACHMENT, **record("fleet_1a2b3c4d"))["changed"]
+
+    listed = run_module(INFO, name="teamhomes01")["storages"][0]["attached_vms"]
+    assert [one["name"] for one in listed] == ["fleet_1a2b3c4d"]
+
+
+def test_virtual_machine_with_all_the_tags_that_azure_allows(arm):
+    scope = f"{vm_id(arm)}/providers/Microsoft.Resources/tags/default"
+    full = {f"tag{number}": "x" for number in range(50)}
+    arm.request("PATCH", scope, {"operation": "Merge", "properties": {"tags": full}})
+    arm.clear_requests()
+
+    checked = run_module(ATTACHMENT, check=True, **record())
+    result = run_module(ATTACHMENT, **record())
+
+    assert result["error_code"] == checked["error_code"] == "unsupported"
+    assert "50" in result["msg"] and "azlin-home-azureuser" in result["msg"]
+    assert writes(arm) == []
+
+    doomed = {"operation": "Delete", "properties": {"tags": {"tag0": "x"}}}
+    arm.request("PATCH", scope, doomed)
+    assert run_module(ATTACHMENT, **record())["changed"]
+    assert run_module(ATTACHMENT, **record(mount_point="/home/other"))["changed"]
+    assert len(tags(arm)) == 50
+
+
+def test_record_is_one_request(arm):
+    arm.clear_requests()
+    run_module(ATTACHMENT, **record())
+    assert [method for method, _path in writes(arm)] == ["PATCH"]
+    arm.clear_requests()
+    run_module(ATTACHMENT, **record(state="absent"))
+    assert [method for method, _path in writes(arm)] == ["PATCH"]
+
+
 BAD = {
     "user": {"user": "Root!"},
     "mount point": {"mount_point": "home"},
     "storage": {"storage_name": "Team"},
     "share": {"share": "-"},
     "vm": {"vm_name": "a/b"},
+    "long mount point": {"mount_point": "/" + "d" * 250},
 }
 
 

@@ -103,6 +103,22 @@ def test_force_lifts_the_check_for_attached_homes(arm):
     assert run_module(MODULE, **deletion(force=True))["changed"]
 
 
+def test_what_hosts_say_forbids_deletion_and_force_lifts_that_alone(arm):
+    run_module(MODULE, **storage())
+    arm.clear_requests()
+
+    result = run_module(MODULE, **deletion(used_by=["worker-9/azureuser"]))
+
+    assert result["error_code"] == "in_use" and "worker-9/azureuser" in result["msg"]
+    assert writes(arm) == []
+    refused = run_module(MODULE, **deletion(used_by=["worker-9/azureuser"], force=True, confirm="other"))
+    assert refused["error_code"] == "confirmation_required"
+    arm.request("PATCH", storage_id(arm, ACCOUNT), {"tags": {}}, STORAGE_API)
+    assert run_module(MODULE, **deletion(force=True))["error_code"] == "not_managed"
+    arm.request("PATCH", storage_id(arm, ACCOUNT), {"tags": {"managed-by": "azlin"}}, STORAGE_API)
+    assert run_module(MODULE, **deletion(used_by=["worker-9/azureuser"], force=True))["changed"]
+
+
 def test_unanswered_question_for_attachments_forbids_deletion(arm):
     run_module(MODULE, **storage())
     arm.clear_requests()

@@ -168,6 +168,91 @@ def test_manual_connection_waits_for_approval(azure, plane):
     assert view["properties"]["privateLinkServiceConnectionState"]["status"] == "Approved"
 
 
+def test_message_of_a_manual_connection_reaches_the_owner(azure):
+    azure.vnet()
+    azure.account()
+    connection = {"privateLinkServiceId": azure.account_id(), "groupIds": ["file"], "requestMessage": "homes, please"}
+    properties = {"subnet": {"id": azure.subnet_id("endpoints")}}
+    body = {"location": "westus2", "properties": properties}
+    properties["manualPrivateLinkServiceConnections"] = [{"name": "c", "properties": connection}]
+    path = f"{azure.group_id}/providers/Microsoft.Network/privateEndpoints/pe"
+    wait(azure, azure.wire.put(path, json=body))
+    (seen,) = azure.storage.private_endpoint_connections.list(GROUP, "homes")
+    assert seen.private_link_service_connection_state.description == "homes, please"
+    connection["requestMessage"] = "x" * 141
+    assert code_of(azure.wire.put(path, json=body)) == (400, "InvalidRequestContent")
+
+
+def test_rejected_connection_carries_no_traffic(azure, plane):
+    azure.vnet()
+    azure.account()
+    azure.share()
+    endpoint = azure.endpoint()
+    (connection,) = azure.storage.private_endpoint_connections.list(GROUP, "homes")
+    body = {"properties": {"privateLinkServiceConnectionState": {"status": "Rejected", "description": "no"}}}
+    azure.storage.private_endpoint_connections.put(GROUP, "homes", connection.name, body)
+    assert plane.export("home").clients == ()
+    view = azure.wire.get(endpoint.id).json()["properties"]["privateLinkServiceConnections"][0]["properties"]
+    assert view["privateLinkServiceConnectionState"]["status"] == "Rejected"
+    assert view["privateLinkServiceConnectionState"]["description"] == "no"
+
+
+def test_endpoint_belongs_to_the_subscription_of_its_network(azure, arm):
+    other = "99999999-0000-0000-0000-000000000001"
+    arm.subscriptions(other)
+    azure.vnet()
+    azure.account()
+    group = f"/subscriptions/{other}/resourceGroups/elsewhere"
+    assert azure.wire.put(group, json={"location": "westus2"}).status_code == 201
+    connection = {"privateLinkServiceId": azure.account_id(), "groupIds": ["file"]}
+    properties = {"subnet": {"id": azure.subnet_id("endpoints")}}
+    properties["privateLinkServiceConnections"] = [{"name": "c", "properties": connection}]
+    body = {"location": "westus2", "properties": properties}
+    refused = azure.wire.put(f"{group}/providers/Microsoft.Network/privateEndpoints/pe", json=body)
+    assert code_of(refused) == (400, "InvalidResourceReference")
+
+
+def test_subscriptions_are_apart(azure, arm):
+    other = "99999999-0000-0000-0000-000000000001"
+    assert code_of(azure.wire.get(f"/subscriptions/{other}/resourceGroups")) == (404, "SubscriptionNotFound")
+    arm.subscriptions(other)
+    azure.vnet()
+    networks = "providers/Microsoft.Network/virtualNetworks"
+    assert azure.wire.get(f"/subscriptions/{other}/{networks}").json()["value"] == []
+    assert azure.wire.get(f"/subscriptions/{other}/resources").json()["value"] == []
+    assert len(azure.wire.get(f"{azure.subscription}/{networks}").json()["value"]) == 1
+    assert [one["subscriptionId"] for one in azure.wire.get("/subscriptions").json()["value"]][1:] == [other]
+
+
+def test_a_network_and_its_subnets_have_one_entity_tag(azure):
+    azure.vnet()
+    before = azure.wire.get(azure.subnet_id("hosts")).json()
+    assert before["etag"] == azure.wire.get(azure.subnet_id("endpoints")).json()["etag"]
+    azure.subnet("endpoints", "10.9.2.0/24", serviceEndpoints=[{"service": "Microsoft.Sql"}])
+    stale = azure.wire.put(azure.subnet_id("hosts"), json=before, headers={"If-Match": before["etag"]})
+    assert code_of(stale) == (412, "PreconditionFailed")
+    now = azure.wire.get(azure.subnet_id("hosts")).json()
+    assert azure.wire.put(azure.subnet_id("hosts"), json=now, headers={"If-Match": now["etag"]}).status_code == 200
+
+
+def test_rule_for_a_deleted_subnet_stays_dead(azure, plane):
+    azure.vnet()
+    azure.subnet("hosts", "10.9.1.0/24", serviceEndpoints=[{"service": "Microsoft.Storage"}])
+    rules = {"defaultAction": "Deny", "virtualNetworkRules": [{"id": azure.subnet_id("hosts")}]}
+    azure.account(networkAcls=rules)
+    azure.share()
+    azure.network.subnets.begin_delete(GROUP, "net", "hosts").result()
+    azure.subnet("hosts", "10.9.1.0/24", serviceEndpoints=[{"service": "Microsoft.Storage"}])
+
+    def state():
+        view = azure.wire.get(azure.account_id()).json()["properties"]["networkAcls"]
+        return view["virtualNetworkRules"][0]["state"], plane.export("home").clients
+
+    assert state() == ("NetworkSourceDeleted", ())
+    azure.storage.storage_accounts.update(GROUP, "homes", {"properties": {"networkAcls": rules}})
+    assert state() == ("Succeeded", ("10.9.1.0/24",))
+
+
 def test_endpoint_of_a_deleted_account_is_disconnected(azure):
     azure.vnet()
     azure.account()

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import with_storage_service
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import with_service_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     finish,
@@ -24,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 _NETWORK_KINDS = (
     "virtual network",
     "subnet",
+    "security rule",
     "private DNS zone",
     "DNS zone link",
     "private endpoint",
@@ -108,8 +109,13 @@ def _subnet(azure, step, deadline, doing):
     body, headers = step.body, {}
     if step.action == "update":
         now = subnets.get(*where, cls=wire.body)
-        body, headers = with_storage_service(now), {"If-Match": now["etag"]} if now.get("etag") else {}
+        body, headers = with_service_endpoint(now), {"If-Match": now["etag"]} if now.get("etag") else {}
     return _long(subnets.begin_create_or_update, deadline, doing, *where, body, headers=headers)
+
+
+def _security_rule(azure, step, deadline, doing):
+    begin = azure.network(step.id.subscription).security_rules.begin_create_or_update
+    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
 def _zone(azure, step, deadline, doing):
@@ -179,6 +185,7 @@ def _delete_zone_group(azure, step, deadline, doing):
 _WRITES = {
     "virtual network": _virtual_network,
     "subnet": _subnet,
+    "security rule": _security_rule,
     "private DNS zone": _zone,
     "DNS zone link": _link,
     "storage account": _account,

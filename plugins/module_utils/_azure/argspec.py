@@ -39,6 +39,9 @@ def network_options():
         "address_prefix": {"type": "str", "default": "10.0.0.0/16"},
         "subnet_prefix": {"type": "str", "default": "10.0.0.0/24"},
         "endpoint_name": {"type": "str"},
+        "manual_approval": {"type": "bool", "default": False},
+        "request_message": {"type": "str"},
+        "nsg_rule": {"type": "bool", "default": False},
         "dns": {
             "type": "dict",
             "options": {"manage": {"type": "bool", "default": True}, "zone_id": {"type": "str"}},
@@ -82,6 +85,7 @@ def storage_options():
         "allow_shrink": {"type": "bool", "default": False},
         "confirm": {"type": "str"},
         "force": {"type": "bool", "default": False},
+        "used_by": {"type": "list", "elements": "str", "default": []},
         "wait_timeout": {"type": "int", "default": 1800},
     }
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 
 TAG_PREFIX = "azlin-home-"
 VM_TYPE = "Microsoft.Compute/virtualMachines"
+SCALE_SET_VM_TYPE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
+# Source: Azure docs, tag-resources, "Limitations".
+MAX_TAGS, MAX_TAG_VALUE = 50, 256
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,49 @@ def _entry(vm_id, attachment):
     }
 
 
+def check_room(vm_id, tags, wanted):
+    """Raise when a virtual machine cannot hold one tag more."""
+    if find(tags, wanted.user)[0] is None and len(tags or {}) >= MAX_TAGS:
+        raise AzlinError(
+            "unsupported",
+            f"{vm_id.name} has {len(tags)} tags, and Azure allows {MAX_TAGS}: the tag {wanted.key} finds no room.",
+            causes=[("the virtual machine has too many tags", "Remove one of its tags.")],
+        )
+
+
+def check_value(wanted):
+    """Raise for a record that is longer than the value of a tag may be."""
+    if len(wanted.value) > MAX_TAG_VALUE:
+        raise invalid(
+            "mount_point",
+            wanted.mount_point,
+            f"the record {wanted.account}/{wanted.share}:MOUNT_POINT has {len(wanted.value)} characters, and Azure "
+            f"allows {MAX_TAG_VALUE} in the value of a tag",
+            "Use a shorter path.",
+        )
+
+
 def virtual_machine_id(value, option="vm_id"):
     """The id of a virtual machine, checked."""
     parsed = names.parse_resource_id(value, option)
-    if f"{parsed.provider}/{'/'.join(parsed.types)}".lower() != VM_TYPE.lower():
+    kind = f"{parsed.provider}/{'/'.join(parsed.types)}".lower()
+    if kind == SCALE_SET_VM_TYPE.lower():
+        # Source: Azure docs, tag-support: these have no tags of their own.
+        raise AzlinError(
+            "unsupported",
+            f"{option}: {value} is an instance of a scale set in uniform orchestration; Azure gives such instances no "
+            "tags, so that its use of the storage cannot be recorded in Azure.",
+            causes=[
+                (
+                    "the scale set is in uniform orchestration",
+                    "Use a scale set in flexible orchestration, whose instances are ordinary virtual machines.",
+                ),
+                (
+                    "the instance shall have its home on the share nevertheless",
+                    "Set azlin_record: false; only its record on the share then protects the storage.",
+                ),
+            ],
+        )
+    if kind != VM_TYPE.lower():
         raise invalid(option, value, "it is not the id of a virtual machine", "Copy the id from 'az vm show'.")
     return parsed

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, softdelete, steps, waiters
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    approval,
+    delete,
+    result,
+    security,
+    softdelete,
+    steps,
+    waiters,
+    zones,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import SHOWN, forecast
-from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import observe, observe_for_deletion
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import located, observe, observe_for_deletion
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -30,17 +39,15 @@ def converge(azure, params, check_mode):
 
 
 def _present(azure, wanted, deadline, check_mode):
-    present = observe(azure, wanted)
-    planned = plan(wanted, present)
-    note = softdelete.note(wanted, present)
+    wanted, present = zones.settled(*located(azure, wanted, observe(azure, wanted)))
+    before, planned = present, plan(wanted, present)
     if planned and check_mode:
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
         present = _observe_settled(azure, wanted, planned, deadline)
         _verify(wanted, present)
-    said = {"warnings": [note]} if note else {}
-    return {**_outcome(planned), "storage": storage_of(present), **said}
+    return {**_outcome(planned), "storage": storage_of(present), "warnings": _warnings(wanted, before, present)}
 
 
 def _observe_settled(azure, wanted, planned, deadline):
@@ -57,6 +64,27 @@ def _observe_settled(azure, wanted, planned, deadline):
     return observe(azure, wanted)
 
 
+def _warnings(wanted, before, after):
+    """What the run could not do, or what people have to know and do now."""
+    restored = softdelete.note(wanted, before)
+    return [
+        *([restored] if restored else []),
+        *approval.warnings(wanted, before, after),
+        *security.warnings(wanted, before),
+        *_dead_rules(after),
+    ]
+
+
+def _dead_rules(present):
+    deleted = result.deleted_subnets(present.account)
+    if not deleted:
+        return []
+    return [
+        f"{present.account['name']} has rules for subnets that were deleted: {', '.join(deleted)}. They admit nobody; "
+        "a run with the option network removes them."
+    ]
+
+
 def _verify(wanted, present):
     """Azure's word is not enough: what was created has to be there and in order."""
     state = result.properties(present.account).get("provisioningState")
@@ -70,7 +98,7 @@ def _verify(wanted, present):
 
 
 def _absent(azure, wanted, deadline, check_mode):
-    present = observe_for_deletion(azure, wanted)
+    wanted, present = located(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
     if planned and not check_mode:
         apply(azure, planned, deadline)

@@ -26,8 +26,16 @@ DEFAULT_SIZE_GIB = 100
 # Days that deleted shares can be kept. Source: Azure docs, storage-files-enable-soft-delete.
 SOFT_DELETE_RANGE_DAYS = (0, 365)
 DEFAULT_SOFT_DELETE_DAYS = 7
+# Characters of a request for approval. Source: Azure REST reference, private endpoints.
+_MAX_REQUEST_MESSAGE = 140
 # Source: Azure docs, tag-resources.
 _MAX_TAG_KEY, _MAX_TAG_VALUE = 512, 256
+
+
+def is_managed(resource):
+    """Whether a resource carries our tag; tag names have no case in Azure."""
+    tags = {key.lower(): value for key, value in ((resource or {}).get("tags") or {}).items()}
+    return tags.get(TAG_KEY) == TAG_VALUE
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,9 @@ class Network:
     subnet_prefix: str
     zone: ResourceId | None
     zone_is_own: bool
+    manual_approval: bool = False
+    request_message: str = ""
+    nsg_rule: bool = False
 
     @property
     def virtual_networks(self):
@@ -73,6 +84,7 @@ class Storage:
     network: Network | None = None
     allow_shrink: bool = False
     force: bool = False
+    used_by: tuple = ()
 
     @property
     def file_service(self):
@@ -203,6 +215,31 @@ def _check_network(options):
         _typed_id(dns["zone_id"], "network.dns.zone_id", "microsoft.network", ("privatednszones",))
     if options["create"]:
         _check_prefixes(options["address_prefix"], options["subnet_prefix"])
+    _check_approval(mode, options["manual_approval"], options["request_message"])
+
+
+def _check_approval(mode, manual_approval, message):
+    if manual_approval and mode != "private_endpoint":
+        raise invalid(
+            "network.manual_approval",
+            True,
+            f"mode {mode} needs no approval",
+            "Use network.mode: private_endpoint.",
+        )
+    if message is not None and not manual_approval:
+        raise invalid(
+            "network.request_message",
+            message,
+            "only a request for approval has a message",
+            "Set network.manual_approval: true, or leave it out.",
+        )
+    if len(message or "") > _MAX_REQUEST_MESSAGE:
+        raise invalid(
+            "network.request_message",
+            message,
+            f"it has {len(message)} characters, and Azure allows {_MAX_REQUEST_MESSAGE}",
+            "Shorten it.",
+        )
 
 
 def _typed_id(value, option, provider, types):
@@ -236,11 +273,12 @@ def desired(params, subscription, storage_suffix):
         subscription, params["resource_group"], "Microsoft.Storage", ("storageAccounts",), (params["name"],)
     )
     options = params["network"]
+    network = None if options is None else _network(options, account, storage_suffix)
     return Storage(
         account=account,
         share=params["share"],
         storage_suffix=storage_suffix,
-        endpoint=_network_id(account, "privateEndpoints", endpoint_name(params)),
+        endpoint=_endpoint(account, network, endpoint_name(params)),
         location=None if params["location"] is None else names.location(params["location"]),
         size_gib=_size(params["size"]),
         redundancy=params["redundancy"],
@@ -255,15 +293,28 @@ def desired(params, subscription, storage_suffix):
         purge_tags=params["purge_tags"],
         restore=params["restore"],
         delete_snapshots=params["delete_snapshots"],
-        network=None if options is None else _network(options, account, storage_suffix),
+        network=network,
         allow_shrink=params["allow_shrink"],
         force=params["force"],
+        used_by=tuple(params["used_by"]),
     )
 
 
 def endpoint_name(params):
     """The name of the private endpoint: deterministic, so that a failed run is resumed and a deletion finds it."""
     return (params["network"] or {}).get("endpoint_name") or f"{params['name']}-pe"
+
+
+def _endpoint(account, network, name):
+    """The id of the private endpoint: beside the account, or beside a network that is in another subscription.
+
+    An endpoint has to be in the subscription of its network. Source: Azure docs, private-endpoint-overview.
+    """
+    place = account
+    if network is not None and network.mode == "private_endpoint":
+        vnet = network.subnets[0].parent
+        place = account if vnet.subscription.lower() == account.subscription.lower() else vnet
+    return _network_id(place, "privateEndpoints", name)
 
 
 def _network_id(account, type_, name):
@@ -274,14 +325,22 @@ def _network_id(account, type_, name):
 def _network(options, account, storage_suffix):
     group = options["resource_group"] or account.resource_group
     zone, zone_is_own = _zone(options, account, storage_suffix)
+    subnets = {}
+    for text in options["subnets"]:
+        subnet = _subnet(text, options["virtual_network"], group, account)
+        # A subnet that is named twice, by name and id, is one subnet.
+        subnets.setdefault(str(subnet).lower(), subnet)
     return Network(
         mode=options["mode"],
-        subnets=tuple(_subnet(text, options["virtual_network"], group, account) for text in options["subnets"]),
+        subnets=tuple(subnets.values()),
         create=options["create"],
         address_prefix=options["address_prefix"],
         subnet_prefix=options["subnet_prefix"],
         zone=zone,
         zone_is_own=zone_is_own,
+        manual_approval=options["manual_approval"],
+        request_message=options["request_message"] or "",
+        nsg_rule=options["nsg_rule"],
     )
 
 
@@ -297,6 +356,15 @@ def _zone(options, account, storage_suffix):
     dns = options["dns"] or {"manage": True, "zone_id": None}
     if options["mode"] != "private_endpoint" or not dns["manage"]:
         return None, False
-    if dns["zone_id"]:
-        return names.parse_resource_id(dns["zone_id"], "network.dns.zone_id"), False
-    return _network_id(account, "privateDnsZones", f"privatelink.file.{storage_suffix}"), True
+    name = f"privatelink.file.{storage_suffix}"
+    if not dns["zone_id"]:
+        return _network_id(account, "privateDnsZones", name), True
+    zone = names.parse_resource_id(dns["zone_id"], "network.dns.zone_id")
+    if zone.name.lower() != name:
+        raise invalid(
+            "network.dns.zone_id",
+            dns["zone_id"],
+            f"hosts of this cloud look for {name}, and Azure writes no record for the storage into another zone",
+            f"Name the zone {name}.",
+        )
+    return zone, False

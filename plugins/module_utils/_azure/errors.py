@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import json
+import re
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import wire
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -67,24 +68,28 @@ _MEANINGS = {
         "ShareHasSnapshots",
         "ShareSnapshotInProgress",
     ),
-    "size_decrease_refused": ("ContainerQuotaDowngradeNotAllowed",),
     "throttled": ("TooManyRequests",),
     "network_failed": ("NetworkAclsValidationFailure",),
 }
 _MEANING_OF = {code: meaning for meaning, codes in _MEANINGS.items() for code in codes}
 
+_POLICY_REMEDY = (
+    "Ask its owner for an exemption, or choose what the policy demands, such as encryption_in_transit: required."
+)
+
 _REMEDIES = {
     "AuthorizationFailed": (
         "the identity has no role with the action named in the message",
-        "Grant it, for example 'Storage Account Contributor' and 'Network Contributor' on the resource groups.",
+        "Grant it, for example 'Storage Account Contributor' and 'Network Contributor' on the resource groups; "
+        "docs/permissions.md lists every action.",
     ),
     "LinkedAuthorizationFailed": (
         "the identity may not join the subnet or zone named in the message",
-        "Grant it 'Network Contributor' on that network.",
+        "Grant it 'Network Contributor' on that network; docs/permissions.md lists every action.",
     ),
     "RequestDisallowedByPolicy": (
         "an Azure Policy of the subscription forbids the request",
-        "Ask its owner for an exemption, or choose what the policy demands, such as encryption_in_transit: required.",
+        _POLICY_REMEDY,
     ),
     "StorageAccountAlreadyTaken": (
         "storage account names are unique in all of Azure; a deleted account can keep its name reserved for days",
@@ -100,7 +105,7 @@ _REMEDIES = {
     ),
     "ScopeLocked": (
         "a resource lock protects the resource or its resource group",
-        "Remove the lock with 'az lock delete' if the deletion is really wanted.",
+        "Remove the lock with 'az lock delete' if the change is really wanted.",
     ),
     "ShareHasSnapshots": (
         "the share has snapshots",
@@ -223,6 +228,86 @@ def _codes(payload):
             yield from _codes(detail)
 
 
+# Azure's own texts, the only place where a 403 or a lock says what it is about.
+_ACTION = re.compile(r"perform action '([^']+)'(?: (?:over|on) scope '([^']+)')?")
+_LINKED_ACTION = re.compile(
+    r"not have permission to perform action(?:\(s\)|s)? '([^']+)' on the linked scope(?:\(s\)|s)? '([^']+)'"
+)
+_LOCKED = re.compile(r"scope\(s\) are locked: '([^']+)'")
+_LOCK_ID = re.compile(r"(.+)/providers/Microsoft\.Authorization/locks/([^/]+)", re.IGNORECASE)
+
+
+def remedies(code, message, payload=None):
+    """Pairs of cause and remedy for an error code, as exact as Azure's text lets them be."""
+    special = {
+        "AuthorizationFailed": _missing_action,
+        "LinkedAuthorizationFailed": _missing_linked_action,
+        "ScopeLocked": _lock,
+        "RequestDisallowedByPolicy": _policy,
+        "Conflict": _second_zone,
+    }.get(code)
+    found = special(message, payload or {}) if special else None
+    general = [_REMEDIES[code]] if code in _REMEDIES else []
+    return [found] if found else general
+
+
+def _grant(action, scope):
+    where = f" on {scope}" if scope else ""
+    return (
+        f"the identity lacks the action {action}",
+        f"Give it a role with {action}{where}; docs/permissions.md lists every action that is needed.",
+    )
+
+
+def _missing_action(message, _payload):
+    match = _ACTION.search(message)
+    return _grant(*match.groups()) if match else None
+
+
+def _missing_linked_action(message, _payload):
+    match = _LINKED_ACTION.search(message)
+    return _grant(*match.groups()) if match else None
+
+
+def _lock(message, _payload):
+    """The scope that is locked, and the lock where Azure names it."""
+    match = _LOCKED.search(message)
+    if not match:
+        return None
+    lock = _LOCK_ID.fullmatch(match.group(1))
+    if lock:
+        return (
+            f"the lock {lock.group(2)} protects {lock.group(1)}",
+            f"Remove it if the change is really wanted: az lock delete --ids {match.group(1)}",
+        )
+    return (
+        f"a lock protects {match.group(1)}",
+        f"Look for it with 'az lock list' and remove it if the change is really wanted; it lies at {match.group(1)}.",
+    )
+
+
+def _policy(_message, payload):
+    """The policy by the names that people know it by."""
+    names = [
+        info.get("policyAssignmentDisplayName") or info.get("policyAssignmentName") or info.get("policyAssignmentId")
+        for info in (entry.get("info") for entry in payload.get("additionalInfo") or () if isinstance(entry, dict))
+        if isinstance(info, dict)
+    ]
+    named = ", ".join(sorted({name for name in names if name}))
+    return (f"the Azure Policy assignment {named} forbids the request", _POLICY_REMEDY) if named else None
+
+
+def _second_zone(message, _payload):
+    """A virtual network takes one zone of a name. Source: Azure docs, private-link FAQ."""
+    if "overlapping namespaces" not in message:
+        return None
+    return (
+        "the virtual network is linked to another private DNS zone of the same name already",
+        "Set network.dns.zone_id to that zone ('az network private-dns zone list' in the subscription of its owner), "
+        "or set network.dns.manage: false.",
+    )
+
+
 def is_missing(exc):
     """Whether Azure says that the resource does not exist; not the subscription, nor a proxy about its address."""
     return getattr(exc, "status_code", None) == 404 and describe(exc)[0] not in ("", "SubscriptionNotFound")
@@ -265,15 +350,17 @@ def retry_after(exc):
     return None
 
 
-def failure(doing, code, message, default="azure_error"):
+def failure(doing, code, message, default="azure_error", payload=None):
     """The AzlinError for an Azure error code and message met while ``doing`` something."""
     meaning = _MEANING_OF.get(code, default)
-    causes = [_REMEDIES[code]] if code in _REMEDIES else []
+    causes = remedies(code, message, payload)
     label = f" ({code})" if code else ""
-    return AzlinError(meaning, f"{doing} failed{label}: {message}", causes=causes, try_=_try(meaning))
+    return AzlinError(meaning, f"{doing} failed{label}: {message}", causes=causes, try_=_try(meaning, code))
 
 
-def _try(meaning):
+def _try(meaning, code=""):
+    if code == "ScopeLocked":
+        return "az lock list --output table"
     if meaning == "name_conflict":
         return "az storage account check-name --name NAME"
     if meaning in ("authorization_failed", "authentication_failed"):
@@ -294,7 +381,7 @@ def from_azure(exc, doing, default="azure_error"):
     if code not in _MEANING_OF:
         status = 429 if is_throttled(exc) else getattr(exc, "status_code", None)
         default = {401: "authentication_failed", 403: "authorization_failed", 429: "throttled"}.get(status, default)
-    return failure(doing, code, message, default)
+    return failure(doing, code, message, default, _payload(exc))
 
 
 def _authentication(message):

@@ -26,8 +26,10 @@ def forecast(wanted, present, plan):
         if step.key in SHOWN:
             changed = None if step.action == "delete" else _merged(getattr(present, step.key), step, wanted)
             present = replace(present, **{step.key: changed})
-        if step.key == "endpoint" and step.action == "delete":
-            present = replace(present, account=_disconnected(present.account, step.id))
+        if step.kind == "private endpoint" and step.action == "delete":
+            # Its DNS zone group goes with it.
+            account = _disconnected(present.account, step.id)
+            present = replace(present, account=account, endpoint=None, zone_group=None)
     return present
 
 

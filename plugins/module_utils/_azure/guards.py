@@ -12,9 +12,10 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
     provisioned,
     result,
+    security,
     softdelete,
 )
-from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
@@ -28,12 +29,6 @@ def wanted_sku(wanted):
     """The SKU of a new account."""
     family = provisioned.SKU_FAMILIES[wanted.billing_model or provisioned.DEFAULT_MODEL]
     return f"{family}_{wanted.redundancy or 'LRS'}"
-
-
-def is_managed(resource):
-    """Whether a resource carries our tag; tag names have no case in Azure."""
-    tags = {key.lower(): value for key, value in ((resource or {}).get("tags") or {}).items()}
-    return tags.get(TAG_KEY) == TAG_VALUE
 
 
 def check(wanted, present):
@@ -164,6 +159,8 @@ def _check_network(wanted, present, location):
     if wanted.network.zone is not None and present.zone is None and not wanted.network.zone_is_own:
         raise _missing("network.dns.zone_id", wanted.network.zone, "Create the zone, or leave zone_id out.")
     _check_mode(wanted, present)
+    if wanted.network.nsg_rule:
+        security.groups(wanted.network, present)
     if wanted.network.mode == "private_endpoint":
         _check_endpoint(wanted, present)
 
@@ -224,6 +221,19 @@ def _check_endpoint(wanted, present):
             f"Private endpoint {wanted.endpoint} exists and leads to something else than {wanted.account.name}.",
             causes=[("another resource uses the name", "Set network.endpoint_name to a free name.")],
         )
+    if result.connection_state(present.endpoint) == "Rejected" and result.is_manual(present.endpoint):
+        raise AzlinError(
+            "network_failed",
+            f"The owner of {wanted.account.name} rejected private endpoint {wanted.endpoint.name}; nobody is asked "
+            "a second time.",
+            causes=[
+                (
+                    "somebody decided against the connection",
+                    f"Talk to them, delete the endpoint (az network private-endpoint delete --ids {wanted.endpoint}) "
+                    "and run again.",
+                )
+            ],
+        )
     if result.connection_state(present.endpoint) in result.DEAD_STATES and not is_managed(present.endpoint):
         raise AzlinError(
             "name_conflict",
@@ -246,18 +256,42 @@ def check_deletion(wanted, present):
     if present.account is None:
         return
     _check_managed(wanted, present.account)
-    _check_unused(wanted, present, f"Deleting {wanted.account.name}/{wanted.share}", wanted.share)
+    doing = f"Deleting {wanted.account.name}/{wanted.share}"
+    _check_unused(wanted, present, doing, wanted.share)
+    _check_hosts(wanted, doing)
+    _check_snapshots(wanted, present, doing)
+
+
+def _check_hosts(wanted, doing):
+    """What hosts said of themselves counts like a tag; so does a host that could not be asked."""
+    if not wanted.used_by or wanted.force:
+        return
+    listed = ", ".join(wanted.used_by[:10])
+    more = f" and {len(wanted.used_by) - 10} more" if len(wanted.used_by) > 10 else ""
+    raise AzlinError(
+        "in_use",
+        f"{doing} is refused: according to the hosts it is, or may be, in use: {listed}{more}.",
+        causes=[
+            ("hosts still have their homes on it", "Detach them first."),
+            ("a host cannot be asked", "Make it reachable, or take it out of the inventory if it is gone for good."),
+            ("the hosts are gone for good", "Set force: true."),
+        ],
+        try_="ansible-playbook azlin.storage.detach",
+    )
+
+
+def _check_snapshots(wanted, present, doing):
     found = softdelete.snapshots(present.shares or (), wanted.share)
-    if found and not wanted.delete_snapshots:
-        raise AzlinError(
-            "in_use",
-            f"Deleting {wanted.account.name}/{wanted.share} is refused: it has {len(found)} snapshots, and they would "
-            "go with it.",
-            causes=[
-                ("somebody still needs the snapshots", "Delete them first, when they are not needed any more."),
-                ("they are not needed", "Set delete_snapshots: true."),
-            ],
-        )
+    if not found or wanted.delete_snapshots:
+        return
+    raise AzlinError(
+        "in_use",
+        f"{doing} is refused: it has {len(found)} snapshots, and they would go with it.",
+        causes=[
+            ("somebody still needs the snapshots", "Delete them first, when they are not needed any more."),
+            ("they are not needed", "Set delete_snapshots: true."),
+        ],
+    )
 
 
 def _check_unused(wanted, present, doing, share):

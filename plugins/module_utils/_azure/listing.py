@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All storages of a resource group or subscription that carry our tag, in the one shape of results.
+"""All storages of a resource group or subscription, in the one shape of results; those of others on request.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, observe, result, softdelete
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -32,10 +33,10 @@ def storages(azure, params):
             "virtual_machines": lambda: observe.virtual_machines(azure),
         }
     )
-    managed = [account for account in read["accounts"] if guards.is_managed(account)]
-    found = observe.concurrently({account["id"]: _account_call(azure, account, params["share"]) for account in managed})
+    shown = [account for account in read["accounts"] if _is_shown(account, params["unmanaged"])]
+    found = observe.concurrently({account["id"]: _account_call(azure, account, params["share"]) for account in shown})
     listed = []
-    for account in managed:
+    for account in shown:
         details = found[account["id"]]
         for share in details["shares"]:
             listed.append(
@@ -50,6 +51,11 @@ def storages(azure, params):
                 )
             )
     return sorted(listed, key=lambda storage: (storage["name"], storage["share"]))
+
+
+def _is_shown(account, unmanaged):
+    """Ours always, and on request those of others that can hold an NFS share."""
+    return is_managed(account) or (unmanaged and account.get("kind") == guards.KIND)
 
 
 def _accounts(azure, name, group):

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import datetime
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
     errors,
     provisioned,
     result,
+    security,
     waiters,
     wire,
+    zones,
 )
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
 
 # Requests in flight at once; Azure answers reads of one subscription in parallel.
 WORKERS = 10
@@ -44,6 +47,9 @@ class Present:
     zone: dict | None = None
     links: tuple = ()
     virtual_networks: dict = field(default_factory=dict)
+    security_groups: dict = field(default_factory=dict)
+    # Same-named zones elsewhere that are linked to the wanted network, each with its links.
+    other_zones: tuple = ()
     virtual_machines: tuple = ()
     resource_group: dict | None = None
     regions: dict | None = None
@@ -146,7 +152,8 @@ def observe(azure, wanted):
         present.update(_before_creation(azure, wanted.account))
     elif _limits_matter(wanted, present):
         present["usage"] = _usage(azure, wanted.account)
-    return Present(**present, moment=now())
+    present = Present(**present, moment=now())
+    return present if wanted.network is None else _with_more_of_the_network(azure, wanted.network, present)
 
 
 def _limits_matter(wanted, present):
@@ -169,24 +176,95 @@ def _usage(azure, account):
         raise errors.from_azure(exc, "Reading the limits of the file service") from exc
 
 
+def _with_more_of_the_network(azure, network, present):
+    """What can only be asked for when the virtual networks are known, and only in some cases."""
+    calls = {}
+    for subnet_id in network.subnets if network.nsg_rule else ():
+        known = security.group_id(present.subnet(subnet_id))
+        if known is not None:
+            calls["group", known.lower()] = _security_group_call(azure, names.parse_resource_id(known, "id"))
+    if network.zone_is_own and not zones.is_linked(network, present.links):
+        calls["zones"] = lambda: _other_zones(azure, network)
+    values = concurrently(calls)
+    other_zones = values.pop("zones", ())
+    return replace(present, security_groups={key[1]: value for key, value in values.items()}, other_zones=other_zones)
+
+
+def _security_group_call(azure, group_id):
+    groups = azure.network(group_id.subscription).network_security_groups
+    return lambda: read("the network security group", groups.get, group_id.resource_group, group_id.name)
+
+
+def _other_zones(azure, network):
+    """Pairs of a same-named zone and its links, in the subscriptions of the storage and the network.
+
+    The question explains a conflict before anything is made, so a refusal is no reason to fail here: Azure refuses the
+    second link by itself.
+    """
+    subscriptions = {
+        network.zone.subscription.lower(),
+        *(vnet.subscription.lower() for vnet in network.virtual_networks),
+    }
+    found = []
+    for subscription in sorted(subscriptions):
+        client = azure.private_dns(subscription)
+        try:
+            listed = _patiently(lambda client=client: wire.items(client.private_zones.list), "private DNS zones")
+        except Exception as exc:
+            if getattr(exc, "status_code", None) in (403, 404):
+                continue
+            raise errors.from_azure(exc, "Listing private DNS zones") from exc
+        for zone in listed:
+            zone_id = names.parse_resource_id(zone["id"], "id")
+            if zone_id.name.lower() == network.zone.name.lower() and not names.same_id(zone_id, network.zone):
+                listing = client.virtual_network_links.list
+                links = read_list(
+                    "links of a private DNS zone", listing, zone_id.resource_group, zone_id.name, missing=()
+                )
+                found.append((zone, links))
+    return tuple(found)
+
+
 def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
     return Present(**concurrently(_storage_calls(azure, wanted, "deleted,snapshots")), moment=now())
 
 
+def located(azure, wanted, present):
+    """``wanted`` and ``present`` with our private endpoint where it really is.
+
+    It is in the subscription of its network, which only the account tells when the options do not name the network.
+    """
+    if present.endpoint is None and (wanted.network is None or wanted.network.mode != "private_endpoint"):
+        for connection in wire.properties(present.account).get("privateEndpointConnections") or []:
+            known = wire.dig(connection, "properties", "privateEndpoint", "id")
+            endpoint = names.parse_resource_id(known, "id") if known else wanted.endpoint
+            if endpoint.name.lower() == wanted.endpoint.name.lower() and not names.same_id(endpoint, wanted.endpoint):
+                wanted = replace(wanted, endpoint=endpoint)
+                return wanted, replace(present, **concurrently(_endpoint_calls(azure, wanted)))
+    return wanted, present
+
+
+def _endpoint_calls(azure, wanted):
+    network, endpoint = azure.network(wanted.endpoint.subscription), wanted.endpoint
+    place = (endpoint.resource_group, endpoint.name)
+    return {
+        "endpoint": lambda: read("the private endpoint", network.private_endpoints.get, *place),
+        "zone_group": lambda: read(
+            "the DNS zone group", network.private_dns_zone_groups.get, *place, wanted.zone_group.name
+        ),
+    }
+
+
 def _storage_calls(azure, wanted, expand):
-    storage, network = azure.storage(), azure.network()
+    storage = azure.storage()
     group, name = wanted.account.resource_group, wanted.account.name
-    endpoint = wanted.endpoint.name
     return {
         "account": lambda: read("the storage account", storage.storage_accounts.get_properties, group, name),
         "file_service": lambda: read("the file service", storage.file_services.get_service_properties, group, name),
         "share": lambda: read("the share", storage.file_shares.get, group, name, wanted.share, expand="stats"),
         "shares": lambda: shares_of(azure, wanted.account, expand),
-        "endpoint": lambda: read("the private endpoint", network.private_endpoints.get, group, endpoint),
-        "zone_group": lambda: read(
-            "the DNS zone group", network.private_dns_zone_groups.get, group, endpoint, wanted.zone_group.name
-        ),
+        **_endpoint_calls(azure, wanted),
         "virtual_machines": lambda: virtual_machines(azure),
     }
 

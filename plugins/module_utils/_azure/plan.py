@@ -10,15 +10,24 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, provisioned, result, softdelete
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    approval,
+    guards,
+    provisioned,
+    result,
+    security,
+    softdelete,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
     DEFAULT_SIZE_GIB,
     DEFAULT_SOFT_DELETE_DAYS,
     TAG_KEY,
     TAG_VALUE,
+    is_managed,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import same_id
 
 OWN_TAGS = {TAG_KEY: TAG_VALUE}
@@ -35,7 +44,8 @@ def plan(wanted, present):
     location = guards.check(wanted, present)
     steps = []
     if wanted.network is not None:
-        steps += _virtual_network(wanted, present, location) + _zone(wanted, present)
+        steps += _virtual_network(wanted, present, location) + _security_rules(wanted, present)
+        steps += _zone(wanted, present)
     steps += _account(wanted, present, location)
     steps += _file_service(wanted, present)
     steps += _share(wanted, present)
@@ -120,14 +130,6 @@ def _services(subnet):
     return [endpoint.get("service") for endpoint in properties(subnet).get("serviceEndpoints") or []]
 
 
-def with_storage_service(subnet):
-    """The whole subnet with the service endpoint in it."""
-    if STORAGE_SERVICE in _services(subnet):
-        return subnet
-    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
-    return {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
-
-
 def _subnet(network, subnet, subnet_id, needs):
     """The step for one subnet, or None. A change sends the whole subnet back, since Azure replaces it as a whole."""
     if subnet is None:
@@ -136,9 +138,47 @@ def _subnet(network, subnet, subnet_id, needs):
         return Step(_subnet_key(subnet_id), "create", "subnet", subnet_id, None, view, body, needs)
     if network.mode != "service_endpoint" or STORAGE_SERVICE in _services(subnet):
         return None
-    body = with_storage_service(subnet)
+    body = with_service_endpoint(subnet)
     before, after = changes(_subnet_view(subnet), _subnet_view(body))
     return Step(_subnet_key(subnet_id), "update", "subnet", subnet_id, before, after, body, needs)
+
+
+def with_service_endpoint(subnet):
+    """A subnet as it is, with the service endpoint for storage among those that it has."""
+    if STORAGE_SERVICE in _services(subnet):
+        return subnet
+    endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
+    return {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
+
+
+# --- rules of network security groups --------------------------------------------------------------------------------
+
+
+def _security_rules(wanted, present):
+    """One rule in the security group of each subnet; a group of several subnets gets one."""
+    if not wanted.network.nsg_rule:
+        return []
+    steps = []
+    for group_id, group in security.groups(wanted.network, present).items():
+        name, body = security.rule(wanted.network.mode, group)
+        known = security.find(group, name)
+        view = None if known is None else security.view(known)
+        before, after = changes(view or {}, security.view(body))
+        if after:
+            steps.append(
+                Step(
+                    key=f"rule {group_id}",
+                    action="create" if known is None else "update",
+                    kind="security rule",
+                    id=names.parse_resource_id(group["id"], "id").child("securityRules", name),
+                    before=None if known is None else before,
+                    after=after,
+                    body=body,
+                    # Azure takes one change of a network and what belongs to it at a time.
+                    needs=_subnet_keys(wanted),
+                )
+            )
+    return steps
 
 
 # --- private DNS zone and its links ----------------------------------------------------------------------------------
@@ -154,11 +194,13 @@ def _zone(wanted, present):
     elif wanted.network.zone_is_own and is_unfinished(present.zone):
         body = {"location": "global", "tags": present.zone.get("tags") or {}}
         steps.append(_finishing("zone", "private DNS zone", zone_id, present.zone, body, ()))
+    if approval.held(wanted, present):
+        return steps
     for vnet_id in wanted.network.virtual_networks:
         links = [one for one in present.links if same_id(dig(one, "properties", "virtualNetwork", "id"), vnet_id)]
         if not links:
             steps.append(_link(zone_id, vnet_id))
-        elif guards.is_managed(links[0]) and is_unfinished(links[0]):
+        elif is_managed(links[0]) and is_unfinished(links[0]):
             link_id = zone_id.child("virtualNetworkLinks", links[0]["name"])
             body = _link(zone_id, vnet_id).body
             steps.append(_finishing("link", "DNS zone link", link_id, links[0], body, ("zone",)))
@@ -201,7 +243,7 @@ def _account(wanted, present, location):
     if present.account is None:
         return [_new_account(wanted, location)]
     view = _account_view(present.account)
-    before, after = changes(view, _wanted_account_view(wanted, view))
+    before, after = changes(view, _wanted_account_view(wanted, view, approval.held(wanted, present)))
     if not after:
         return []
     return [
@@ -234,7 +276,8 @@ def _account_view(account):
     return {
         "public_network_access": result.public_network_access(account),
         "default_action": dig(about, "networkAcls", "defaultAction"),
-        "subnets": [rule["id"] for rule in result.subnet_rules(account)],
+        "subnets": result.admitted_subnets(account),
+        "deleted_subnets": result.deleted_subnets(account),
         "https_only": about.get("supportsHttpsTrafficOnly"),
         "minimum_tls_version": about.get("minimumTlsVersion"),
         "public_blob_access": bool(about.get("allowBlobPublicAccess")),
@@ -242,8 +285,8 @@ def _account_view(account):
     }
 
 
-def _wanted_account_view(wanted, view):
-    """The view as it should be; what is not asked for stays."""
+def _wanted_account_view(wanted, view, held=False):
+    """The view as it should be; what is not asked for stays. ``held``: who gets in now still has to."""
     after = dict(view, public_blob_access=False)
     # TLS 1.3 is stricter and stays.
     if view.get("minimum_tls_version") not in ("TLS1_2", "TLS1_3"):
@@ -252,7 +295,10 @@ def _wanted_account_view(wanted, view):
         after["https_only"] = wanted.encryption_in_transit == "required"
     if wanted.network is not None:
         after["default_action"] = "Deny"
-        after.update(_access(wanted.network, view["subnets"]))
+        if view.get("deleted_subnets"):
+            after["deleted_subnets"] = []
+        if not held:
+            after.update(_access(wanted.network, view["subnets"]))
     kept = view["tags"]
     if wanted.purge_tags and wanted.tags is not None:
         listed = {key.lower() for key in (*wanted.tags, *OWN_TAGS)}
@@ -313,8 +359,9 @@ def _account_patch(account, after):
     """The body that brings about ``after``; Azure replaces network rules and tags as a whole."""
     values = {word: after[key] for key, word in _ACCOUNT_WORDS.items() if key in after}
     rules = dig(properties(account), "networkAcls") or {}
-    if "subnets" in after or "default_action" in after:
-        subnets = after.get("subnets", [rule["id"] for rule in result.subnet_rules(account)])
+    if {"subnets", "deleted_subnets", "default_action"} & set(after):
+        # Azure refuses a rule for a subnet that does not exist any more.
+        subnets = after.get("subnets", result.admitted_subnets(account))
         values["networkAcls"] = {
             **rules,
             "defaultAction": after.get("default_action", rules.get("defaultAction")),
@@ -464,13 +511,14 @@ def _endpoint(wanted, present, location):
         endpoint = group = None
     if endpoint is None or _is_to_be_finished(endpoint):
         steps.append(_new_endpoint(wanted, present, endpoint, location))
-    return steps + _zone_group(wanted, group)
+    # Hosts are sent to the endpoint by its name only when it lets them through.
+    return steps if approval.awaited(wanted, present) else steps + _zone_group(wanted, group)
 
 
 def _is_to_be_finished(endpoint):
     """Whether an endpoint is asked for once more; what somebody else is making is theirs to finish."""
     is_failed = properties(endpoint).get("provisioningState") == "Failed"
-    return is_failed or (guards.is_managed(endpoint) and is_unfinished(endpoint))
+    return is_failed or (is_managed(endpoint) and is_unfinished(endpoint))
 
 
 def _endpoint_view(endpoint):
@@ -489,11 +537,15 @@ def _new_endpoint(wanted, present, unfinished, location):
         "name": f"{wanted.account.name}-psc",
         "properties": {"privateLinkServiceId": str(wanted.account), "groupIds": [_FILE_GROUP]},
     }
+    kind = "privateLinkServiceConnections"
+    if wanted.network.manual_approval:
+        kind = "manualPrivateLinkServiceConnections"
+        connection["properties"]["requestMessage"] = wanted.network.request_message
     body = {
         # An endpoint belongs to the region of its network; the account may be elsewhere.
         "location": network["location"] if network else location,
         "tags": OWN_TAGS,
-        "properties": {"subnet": {"id": subnet}, "privateLinkServiceConnections": [connection]},
+        "properties": {"subnet": {"id": subnet}, kind: [connection]},
     }
     # Azure refuses an endpoint while it still works on the account.
     busy = ("account", "file_service") if present.account is None else ()

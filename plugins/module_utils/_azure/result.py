@@ -9,12 +9,15 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, cost, provisioned, softdelete
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import endpoint_of
 
 # States of a connection that never comes back: the endpoint has to be made anew.
 DEAD_STATES = ("Disconnected", "Rejected")
+# State of a virtual network rule without its subnet. Source: Azure REST reference, storage accounts.
+SOURCE_DELETED = "NetworkSourceDeleted"
 
 
 def storage(account, file_service, share, endpoints, virtual_machines, shares=None, moment=None):
@@ -61,7 +64,8 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
             "mode": network_mode(account),
             "public_network_access": public_network_access(account),
             "default_action": dig(about, "networkAcls", "defaultAction"),
-            "subnets": [rule["id"] for rule in subnet_rules(account)],
+            "subnets": admitted_subnets(account),
+            "deleted_subnets": deleted_subnets(account),
             "private_endpoints": connected,
             "dns_zone": _dns_zone(endpoints),
         },
@@ -70,6 +74,7 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
         "soft_delete_days": soft_delete_days(file_service),
         "soft_deleted": softdelete.shown(shares, share["name"], moment),
         "provisioning_state": about.get("provisioningState"),
+        "managed": is_managed(account),
         "tags": account.get("tags") or {},
         "cost": cost.estimate(billing_model, redundancy, location, size_gib, len(connected)),
         "attached_vms": None
@@ -93,6 +98,16 @@ def tier_of(sku):
 def subnet_rules(account):
     """The account's virtual network rules."""
     return dig(properties(account), "networkAcls", "virtualNetworkRules") or []
+
+
+def admitted_subnets(account):
+    """The ids of the subnets that a rule admits and that exist."""
+    return [rule["id"] for rule in subnet_rules(account) if rule.get("state") != SOURCE_DELETED]
+
+
+def deleted_subnets(account):
+    """The ids in rules whose subnet was deleted; a new subnet of the same name does not revive them."""
+    return [rule["id"] for rule in subnet_rules(account) if rule.get("state") == SOURCE_DELETED]
 
 
 def public_network_access(account):
@@ -169,6 +184,11 @@ def connections(endpoint):
     """The connections of a private endpoint, approved on their own or by hand."""
     about = properties(endpoint)
     return (about.get("privateLinkServiceConnections") or []) + (about.get("manualPrivateLinkServiceConnections") or [])
+
+
+def is_manual(endpoint):
+    """Whether somebody had to be asked for the connection of a private endpoint."""
+    return bool(properties(endpoint).get("manualPrivateLinkServiceConnections"))
 
 
 def connection_state(endpoint):

@@ -37,6 +37,8 @@ def check_options(params):
     names.share_name(params["share"])
     if params["mount_point"] is not None:
         names.absolute_path(params["mount_point"], "mount_point")
+    if params["state"] == "present":
+        attachments.check_value(_wanted(params))
 
 
 def converge(azure, params, check_mode):
@@ -50,9 +52,10 @@ def converge(azure, params, check_mode):
         wanted, operation = None, "Delete"
         changes = key is not None and _concerns(recorded, params)
     else:
-        wanted = Attachment(params["storage_name"], params["share"], params["user"], params["mount_point"])
+        wanted = _wanted(params)
         operation, changes = "Merge", recorded != wanted
         _check_free(vm_id, recorded, wanted)
+        attachments.check_room(vm_id, wire.properties(content).get("tags"), wanted)
     subject = wanted or recorded
     if changes and not check_mode:
         tags = {wanted.key: wanted.value} if wanted else {key: wire.properties(content)["tags"][key]}
@@ -62,6 +65,10 @@ def converge(azure, params, check_mode):
         "attachment": None if subject is None else _shown(vm_id, subject),
         "diff": _diff(vm_id, recorded, wanted if changes or wanted else recorded),
     }
+
+
+def _wanted(params):
+    return Attachment(params["storage_name"], params["share"], params["user"], params["mount_point"])
 
 
 def _vm_id(params, subscription):

@@ -20,7 +20,7 @@ ERROR_CODES = {
     "encryption_conflict": "A host cannot reach one endpoint both with and without encryption in transit.",
     "home_busy": "Processes hold files under the home, so it cannot be unmounted.",
     "immutable_property": "The wanted value differs from one that Azure cannot change after creation.",
-    "in_use": "Virtual machines still use the storage, or whether they do could not be found out.",
+    "in_use": "Virtual machines use the storage, or a lock or snapshots protect it, or it could not be found out.",
     "internal_error": "A defect of this collection; nothing else is known to be wrong.",
     "interrupted": "The module ended on the host before it could answer; the host undoes what was begun.",
     "invalid_argument": "An option has a value that cannot work.",

@@ -33,6 +33,9 @@ def network(**changes):
         "address_prefix": "10.0.0.0/16",
         "subnet_prefix": "10.0.0.0/24",
         "endpoint_name": None,
+        "manual_approval": False,
+        "request_message": None,
+        "nsg_rule": False,
         "dns": None,
         **changes,
     }
@@ -65,6 +68,7 @@ def params(**changes):
         "allow_shrink": False,
         "confirm": None,
         "force": False,
+        "used_by": [],
         "wait_timeout": 1800,
         **changes,
     }

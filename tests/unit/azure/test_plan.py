@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from datetime import datetime, timezone
 
 import pytest
 
@@ -106,18 +105,6 @@ def test_growth():
 def test_shrinking():
     assert refusal(make.complete(), size="499").error_code == "size_decrease_refused"
     assert one(make.complete(), size="499", allow_shrink=True).body == {"properties": {"shareQuota": 499}}
-
-
-def test_shrinking_waits_for_its_time():
-    share = make.share(nextAllowedQuotaDowngradeTime="Fri, 27 Nov 2026 10:00:00 GMT")
-    moments = [datetime(2026, 11, 27, hour, 0, tzinfo=timezone.utc) for hour in (9, 10)]
-    early, late = (make.complete(share=share, moment=moment) for moment in moments)
-
-    error = refusal(early, size="499", allow_shrink=True)
-
-    assert error.error_code == "size_decrease_refused" and "Fri, 27 Nov 2026 10:00:00 GMT" in error.msg
-    assert one(late, size="499", allow_shrink=True).after == {"size_gib": 499}
-    assert one(early, size="501").after == {"size_gib": 501}
 
 
 def test_file_service_keeps_its_other_settings():

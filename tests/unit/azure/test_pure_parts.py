@@ -322,6 +322,70 @@ def test_errors_by_code(status, code, error_code):
     assert "Creating it" in found.msg and code in found.msg and "Because." in found.msg
 
 
+SCOPE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/team"
+ADVICE = {
+    "missing action": (
+        "AuthorizationFailed",
+        "The client 'c' with object id 'o' does not have authorization to perform action "
+        f"'Microsoft.Storage/storageAccounts/write' over scope '{SCOPE}' or the scope is invalid.",
+        {},
+        ("Microsoft.Storage/storageAccounts/write", SCOPE, "docs/permissions.md"),
+    ),
+    "missing action on what is joined": (
+        "LinkedAuthorizationFailed",
+        "The client 'c' has permission to perform action 'Microsoft.Network/privateEndpoints/write' on scope 'x'; "
+        "however, it does not have permission to perform action(s) 'Microsoft.Network/virtualNetworks/subnets/join/"
+        f"action' on the linked scope(s) '{SCOPE}/subnet' (respectively).",
+        {},
+        ("Microsoft.Network/virtualNetworks/subnets/join/action", f"{SCOPE}/subnet", "docs/permissions.md"),
+    ),
+    "locked scope": (
+        "ScopeLocked",
+        f"The scope '{SCOPE}/x' cannot perform delete operation because following scope(s) are locked: '{SCOPE}'. "
+        "Please remove the lock and try again.",
+        {},
+        (SCOPE, "az lock list"),
+    ),
+    "named lock": (
+        "ScopeLocked",
+        f"The scope '{SCOPE}/x' cannot perform write operation because following scope(s) are locked: "
+        f"'{SCOPE}/providers/Microsoft.Authorization/locks/keep'. Please remove the lock and try again.",
+        {},
+        (f"the lock keep protects {SCOPE}", "az lock delete --ids"),
+    ),
+    "policy": (
+        "RequestDisallowedByPolicy",
+        "Resource 'teamhomes01' was disallowed by policy.",
+        {
+            "additionalInfo": [
+                {"type": "PolicyViolation", "info": {"policyAssignmentDisplayName": "Secure transfer only"}}
+            ]
+        },
+        ("Secure transfer only", "exemption"),
+    ),
+    "second zone": (
+        "Conflict",
+        "A virtual network cannot be linked to multiple zones with overlapping namespaces.",
+        {},
+        ("same name", "network.dns.zone_id"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ADVICE)
+def test_causes_name_what_azure_names(case):
+    code, message, more, words = ADVICE[case]
+    found = errors.from_azure(answer(409, code, message, **more), "Creating it")
+    ((cause, remedy),) = found.causes
+    assert all(word in f"{cause}\n{remedy}" for word in words)
+
+
+@pytest.mark.parametrize("code", ["AuthorizationFailed", "LinkedAuthorizationFailed", "ScopeLocked"])
+def test_causes_without_azures_usual_words(code):
+    assert len(errors.remedies(code, "Because.")) == 1
+    assert errors.remedies("Conflict", "Because.") == []
+
+
 def test_every_meaning_is_documented():
     assert set(errors._MEANINGS) <= set(ERROR_CODES)
 

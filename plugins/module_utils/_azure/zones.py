@@ -1,0 +1,59 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which private DNS zone a virtual network uses: it takes one zone of a name. Pure.
+
+Source: Azure docs, private-dns-virtual-network-links and the private-link FAQ.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+
+def is_linked(network, links):
+    """Whether all virtual networks are among the links of a zone."""
+    linked = {str(dig(link, "properties", "virtualNetwork", "id")).lower() for link in links}
+    return all(str(vnet).lower() in linked for vnet in network.virtual_networks)
+
+
+def settled(wanted, present):
+    """``wanted`` and ``present`` with the zone that the network is linked to already, if there is one.
+
+    A zone that this collection made, for another storage, is shared. One of somebody else is used only if the options
+    say so: the storage's name has to be written into it.
+    """
+    network = wanted.network
+    if network is None or not network.zone_is_own:
+        return wanted, present
+    for zone, links in present.other_zones:
+        if not is_linked(network, links):
+            continue
+        if not is_managed(zone):
+            raise _foreign(network, zone)
+        zone_id = names.parse_resource_id(zone["id"], "id")
+        wanted = replace(wanted, network=replace(network, zone=zone_id, zone_is_own=False))
+        return wanted, replace(present, zone=zone, links=links)
+    return wanted, present
+
+
+def _foreign(network, zone):
+    linked = network.virtual_networks[0].name
+    return AzlinError(
+        "network_failed",
+        f"Virtual network {linked} is linked to the private DNS zone {zone['id']} already, and Azure links a "
+        f"network to one zone of a name only. The zone does not carry the tag {TAG_KEY}={TAG_VALUE} and is not used "
+        "unasked.",
+        causes=[
+            ("it is a central zone, meant for all storages", f"Set network.dns.zone_id: {zone['id']}"),
+            ("somebody else writes the records there", "Set network.dns.manage: false."),
+        ],
+        try_="az network private-dns zone list --output table",
+    )
