@@ -53,7 +53,7 @@ def put_endpoint(call: Call) -> Answer:
         "name": existing["name"] if existing else call.target.name,
         "type": ENDPOINTS,
         "location": location,
-        "tags": validation.tags(call.body) or {},
+        "tags": validation.tags(call.body),
         "etag": new_etag(),
         "properties": {
             "provisioningState": "Updating",
@@ -70,7 +70,8 @@ def put_endpoint(call: Call) -> Answer:
     call.store.put(endpoint)
     args = {"busy": _account_is_busy(call.store, connection["privateLinkServiceId"])}
     operation = call.start("endpoint", endpoint["id"], args)
-    return Answer(200 if existing else 201, shown(call.store, endpoint), polling(call, operation, location))
+    headers = polling(call, operation, location, notify=True)
+    return Answer(200 if existing else 201, shown(call.store, endpoint), headers)
 
 
 def _subnet(call: Call, given: dict, location: str) -> Record:
@@ -96,12 +97,14 @@ def _wanted_connection(given: dict) -> tuple[dict, bool]:
     properties = entry.get("properties") or {}
     if not properties.get("privateLinkServiceId"):
         raise errors.invalid_content("Required property 'privateLinkServiceId' not found in JSON")
-    return {
+    connection = {
         "name": entry.get("name", "connection"),
         "privateLinkServiceId": properties["privateLinkServiceId"],
         "groupIds": properties.get("groupIds") or [],
-        "requestMessage": properties.get("requestMessage", ""),
-    }, bool(automatic)
+    }
+    if properties.get("requestMessage"):
+        connection["requestMessage"] = properties["requestMessage"]
+    return connection, bool(automatic)
 
 
 def _refuse_change(endpoint: Record, subnet: Record, connection: dict) -> None:
@@ -213,7 +216,8 @@ def shown(store: Store, endpoint: Record) -> dict:
     elif endpoint["properties"]["provisioningState"] == "Succeeded":
         state = {"status": "Disconnected", "description": "Connection has been removed", "actionsRequired": "None"}
     else:
-        state = {"status": "Pending", "description": "", "actionsRequired": "None"}
+        asked = "Approved" if endpoint["lab"]["automatic"] else "Pending"
+        state = {"status": asked, "description": "", "actionsRequired": "None"}
     listed = [
         {
             "name": wanted["name"],
@@ -222,9 +226,7 @@ def shown(store: Store, endpoint: Record) -> dict:
             "type": "Microsoft.Network/privateEndpoints/privateLinkServiceConnections",
             "properties": {
                 "provisioningState": "Succeeded",
-                "privateLinkServiceId": wanted["privateLinkServiceId"],
-                "groupIds": wanted["groupIds"],
-                "requestMessage": wanted["requestMessage"],
+                **{key: value for key, value in wanted.items() if key != "name"},
                 "privateLinkServiceConnectionState": state,
             },
         }
