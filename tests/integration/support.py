@@ -31,6 +31,53 @@ def run_module(module_name, /, *, check=False, **options):
     return json.loads(output.getvalue())
 
 
+# While this rule of the server is in force, whatever is sent to change something fails. Signing in is no change.
+READ_ONLY = {
+    "method": "|".join(WRITES),
+    "path": "(?<!/token)$",
+    "status": 400,
+    "code": "WrittenInCheckMode",
+    "message": "A run in check mode sent a request that writes.",
+    "times": 0,
+}
+
+
+def forecast(arm, module_name, /, **options):
+    """Run a module in check mode against a server that lets nothing be written; return what it printed."""
+    arm.clear_requests()
+    arm.faults(READ_ONLY)
+    try:
+        result = run_module(module_name, check=True, **options)
+    finally:
+        arm.clear_faults()
+    assert writes(arm) == []
+    return result
+
+
+def assert_forecast(arm, module_name, /, **options):
+    """A run in check mode says what the real one does from the same state on; return the result of that one."""
+    said = forecast(arm, module_name, **options)
+    real = run_module(module_name, **options)
+    for key in ("failed", "changed", "plan", "diff", "attachment", "error_code", "msg"):
+        assert said.get(key) == real.get(key)
+    assert_agree(said.get("storage"), real.get("storage"))
+    return real
+
+
+def assert_agree(said, real):
+    """What a forecast knows is true; what it cannot know is null."""
+    if isinstance(said, dict) and isinstance(real, dict):
+        assert said.keys() == real.keys()
+        for key, value in said.items():
+            assert_agree(value, real[key])
+    elif isinstance(said, list) and isinstance(real, list):
+        assert len(said) == len(real)
+        for index, one in enumerate(said):
+            assert_agree(one, real[index])
+    else:
+        assert said is None or said == real
+
+
 def endpoint_network(**extra):
     """The network option for a private endpoint in the lab's network."""
     return {"virtual_network": "lab-vnet", "subnet": ["endpoints"], **extra}

@@ -29,7 +29,10 @@ def forecast(wanted, present, plan):
             field = _FIELDS[step.key]
             changed = None if step.action == "delete" else _merged(getattr(present, field), step, wanted)
             present = replace(present, **{field: changed})
-        if step.key == "endpoint" and step.action == "delete":
+        if step.key == "old_endpoint":
+            # The zone group goes with its endpoint.
+            present = replace(present, endpoint=None, zone_group=None)
+        if step.key in ("endpoint", "old_endpoint") and step.action == "delete":
             present = replace(present, account=_disconnected(present.account, step.id))
     return present
 
