@@ -13,7 +13,7 @@ Known differences from Azure, on purpose:
 
 - One subscription and one service principal that may do everything; refusals for missing rights come from faults.
 - Creating a share under the name of a soft-deleted one removes the deleted one for good.
-- A new share, too, may not shrink for a day; ``nextAllowedQuotaDowngradeTime`` shows only after it has grown.
+- ``nextAllowedQuotaDowngradeTime`` is shown for provisioned v1 shares, too.
 - Only provisioned v1 accounts (``Premium_LRS``, ``Premium_ZRS``) and general-purpose ones; no blobs, queues, keys.
 - Network security groups, route tables and the like are kept on subnets as they are sent, and never looked up.
 - Of the peers of a virtual network, and of IP rules, the data plane hears nothing (Azure ignores IP rules for NFS).

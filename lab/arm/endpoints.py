@@ -97,14 +97,12 @@ def _wanted_connection(given: dict) -> tuple[dict, bool]:
     properties = entry.get("properties") or {}
     if not properties.get("privateLinkServiceId"):
         raise errors.invalid_content("Required property 'privateLinkServiceId' not found in JSON")
-    connection = {
+    return {
         "name": entry.get("name", "connection"),
         "privateLinkServiceId": properties["privateLinkServiceId"],
         "groupIds": properties.get("groupIds") or [],
-    }
-    if properties.get("requestMessage"):
-        connection["requestMessage"] = properties["requestMessage"]
-    return connection, bool(automatic)
+        "requestMessage": properties.get("requestMessage", ""),
+    }, bool(automatic)
 
 
 def _refuse_change(endpoint: Record, subnet: Record, connection: dict) -> None:
@@ -226,7 +224,8 @@ def shown(store: Store, endpoint: Record) -> dict:
             "type": "Microsoft.Network/privateEndpoints/privateLinkServiceConnections",
             "properties": {
                 "provisioningState": "Succeeded",
-                **{key: value for key, value in wanted.items() if key != "name"},
+                # Without a message the word is not there either.
+                **{key: value for key, value in wanted.items() if key != "name" and value != ""},
                 "privateLinkServiceConnectionState": state,
             },
         }

@@ -36,15 +36,14 @@ def _account(call: Call) -> Record:
 def _service(call: Call, account: Record) -> Record:
     """The file service; every account has one, named default."""
     service_id = f"{account['id']}/fileServices/default"
+    # Multichannel is a feature of SSD accounts, which have it on.
+    smb = {"multichannel": {"enabled": True}} if account["kind"] == "FileStorage" else {}
     return call.store.get(service_id) or {
         "id": service_id,
         "name": "default",
         "type": SERVICES,
         "properties": {
-            # Multichannel is a feature of SSD accounts, which have it on.
-            "protocolSettings": {
-                "smb": {"multichannel": {"enabled": True}} if account["kind"] == "FileStorage" else {}
-            },
+            "protocolSettings": {"smb": smb},
             "cors": {"corsRules": []},
             "shareDeleteRetentionPolicy": {"enabled": True, "days": 7},
         },
@@ -150,7 +149,7 @@ def put_share(call: Call) -> Answer:
         return _echo(call, existing, given, 200)
     _refuse_while_being_deleted(account, call.target.name)
     _forget_deleted(call.cloud, account, call.target.name)
-    quota = given.get("shareQuota") or (MIN_GIB if account["kind"] == "FileStorage" else MAX_GIB)
+    quota = given.get("shareQuota") or (MIN_GIB if account["kind"] == "FileStorage" else 5120)
     _check_capacity(call, account, quota)
     protocol = given.get("enabledProtocols", "SMB")
     properties = {
@@ -160,6 +159,7 @@ def put_share(call: Call) -> Answer:
         "lastModifiedTime": timestamp(),
         "shareQuota": quota,
         "enabledProtocols": protocol,
+        "nextAllowedQuotaDowngradeTime": _in_a_day(),
     }
     if protocol == "NFS":
         properties["rootSquash"] = given.get("rootSquash", "NoRootSquash")
@@ -171,7 +171,7 @@ def put_share(call: Call) -> Answer:
             "name": call.target.name,
             "type": SHARES,
             "properties": properties,
-            "lab": {"etag": _etag(), "snapshots": [], "may_shrink": _in_a_day()},
+            "lab": {"etag": _etag(), "snapshots": []},
         }
     )
     return _echo(call, share, given, 201)
@@ -289,10 +289,10 @@ def _update_share(call: Call, account: Record, share: Record, given: dict) -> No
         raise _header_value_invalid("x-ms-enabled-protocols")
     quota = given.get("shareQuota") or properties["shareQuota"]
     if quota < properties["shareQuota"]:
-        _refuse_early_decrease(share["lab"]["may_shrink"])
+        _refuse_early_decrease(properties)
     if quota > properties["shareQuota"]:
         _check_capacity(call, account, quota, but=share)
-        share["lab"]["may_shrink"] = properties["nextAllowedQuotaDowngradeTime"] = _in_a_day()
+        properties["nextAllowedQuotaDowngradeTime"] = _in_a_day()
     properties["shareQuota"] = quota
     for name in ("rootSquash", "metadata"):
         if given.get(name) is not None:
@@ -302,14 +302,15 @@ def _update_share(call: Call, account: Record, share: Record, given: dict) -> No
     call.store.put(share)
 
 
-def _refuse_early_decrease(allowed: str) -> None:
+def _refuse_early_decrease(properties: dict) -> None:
     """A size may go down only 24 hours after it last went up (Azure docs: understanding-billing)."""
-    if now() < email.utils.parsedate_to_datetime(allowed):
+    allowed = email.utils.parsedate_to_datetime(properties["nextAllowedQuotaDowngradeTime"])
+    if now() < allowed:
         raise ArmError(
             409,
             "ContainerQuotaDowngradeNotAllowed",
             "The quota of the share cannot be decreased within 24 hours of its last increase. "
-            f"Next allowed time: {allowed}.",
+            f"Next allowed time: {properties['nextAllowedQuotaDowngradeTime']}.",
         )
 
 

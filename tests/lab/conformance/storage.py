@@ -35,10 +35,17 @@ def stored(**properties: object) -> dict:
 
 
 def premium(squash: str, **more: object) -> dict:
+    # The recorded share had never grown and shows no nextAllowedQuotaDowngradeTime; the lab's does, on purpose.
+    more["nextAllowedQuotaDowngradeTime"] = str
     return stored(accessTier="Premium", shareQuota=int, enabledProtocols="NFS", rootSquash=squash, **more)
 
 
-standard = {"accessTier": "TransactionOptimized", "shareQuota": 102400, "enabledProtocols": "SMB"}
+standard = {
+    "accessTier": "TransactionOptimized",
+    "shareQuota": int,
+    "enabledProtocols": "SMB",
+    MORE: None,
+}
 
 
 def deleted() -> dict:
