@@ -9,9 +9,19 @@ import contextlib
 import importlib
 import io
 import json
+from unittest import mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from ansible.module_utils import basic
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core 2.17
+
+    def patch_module_args(arguments):
+        """Hand arguments to the module that is run meanwhile."""
+        return mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+
 
 MODULES = "ansible_collections.azlin.storage.plugins.modules"
 GROUP = "azlin-lab"
