@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.run import CACHE, OUTPUT, ROOT, Shell, Tally, count_junit, environment, junit_folder, report
@@ -36,7 +37,16 @@ class Cell:
     packages: tuple[str, ...]
 
 
+# The lower bounds of meta/requirements.txt.
+OLDEST = (
+    "azure-identity==1.16.*",
+    "azure-mgmt-network==25.0.*",
+    "azure-mgmt-privatedns==1.1.*",
+    "azure-mgmt-resource==23.0.*",
+    "azure-mgmt-storage==23.1.*",
+)
 CELLS = {
+    "oldest": Cell("3.10", ("ansible-core==2.17.*", *OLDEST)),
     "storage-23.1": Cell("3.11", ("ansible-core==2.19.*", "azure-mgmt-storage==23.1.*")),
     "storage-24": Cell("3.11", ("ansible-core==2.19.*", "azure-mgmt-storage==24.*")),
     "core-2.17": Cell("3.10", ("ansible-core==2.17.*", "azure-mgmt-storage==25.*")),
@@ -119,11 +129,13 @@ def main() -> int:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     tallies: dict[str, Tally] = {}
     for name in given.cells or CELLS:
+        began = time.monotonic()
         try:
             tallies[name] = run_cell(name, given.tests)
         except MissingPython as gap:
             tallies[name] = Tally(skipped=1) if given.allow_missing else Tally(failed=1, problems=[str(gap)])
             print(f"GAP {name}: {gap}", flush=True)
+        tallies[name].seconds = time.monotonic() - began
     print(report(tallies), flush=True)
     return 1 if any(tally.failed for tally in tallies.values()) else 0
 
