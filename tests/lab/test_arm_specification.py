@@ -32,7 +32,7 @@ SHOWN = {
     "record": (f"Microsoft.Network/privateDnsZones/{ZONE}/A/homes", dns.RecordSet),
 }
 # What the service shows all the same (tests/lab/conformance/network.py).
-RECORDED = {"endpoint": [".resourceGuid"]}
+RECORDED = {"endpoint": [".resourceGuid"], "zone group": [".private_dns_zone_configs[].provisioningState"]}
 
 
 def unknown(value, where=""):
