@@ -35,8 +35,10 @@ def _refused_later(call: Call, existing: Record | None, what: str) -> Answer | N
 
 def _check_conditions(call: Call, existing: Record | None) -> None:
     if existing and call.headers.get("if-none-match") == "*":
-        raise ArmError(
-            412, "PreconditionFailed", f"The {existing['type'].rsplit('/', 1)[1]} {existing['name']} exists already."
+        raise errors.FlatError(
+            412,
+            "PreconditionFailed",
+            f"The Record set {existing['name']} exists already and hence cannot be created again.",
         )
     wanted = call.headers.get("if-match")
     if wanted and wanted != "*" and (existing is None or existing["etag"] != wanted):
@@ -294,7 +296,7 @@ def put_record(call: Call) -> Answer:
     addresses = [{"ipv4Address": entry.get("ipv4Address")} for entry in given.get("aRecords") or []]
     values = {"ttl": given.get("ttl", 3600), "aRecords": addresses}
     record = _put_record(call.store, zone, A_RECORDS, call.target.name.lower(), values)
-    return Answer(200 if existing else 201, public(record))
+    return Answer(200 if existing else 201, public(record), {"ETag": record["etag"]})
 
 
 @route("DELETE", A_RECORDS)

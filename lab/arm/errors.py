@@ -37,6 +37,13 @@ class ArmError(Exception):
         return {"error": error}
 
 
+class FlatError(ArmError):
+    """An answer of the form ``{"code": ..., "message": ...}``, as private DNS gives it at once."""
+
+    def body(self) -> dict:
+        return super().body()["error"]
+
+
 def resource_group_not_found(name: str) -> ArmError:
     """The resource group of the path does not exist."""
     return ArmError(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.", GATEWAY)

@@ -87,14 +87,29 @@ def compare(request, recorded: Answer, answer):
     assert found == [], f"{request}: {answer.text}"
 
 
+def standard_account(azure):
+    """An account that is no file storage."""
+    body = {"location": "westus2", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    azure.storage.storage_accounts.begin_create(GROUP, "homes", body).result()
+
+
+def record(azure, zone):
+    """An A record."""
+    body = {"properties": {"ttl": 10, "aRecords": []}}
+    path = f"{azure.group_id}/providers/Microsoft.Network/privateDnsZones/{zone}/A/homes"
+    assert azure.wire.put(path, json=body).status_code == 201
+
+
+BEFORE = {"standard_account": standard_account, "record": record}
+
+
 @pytest.fixture
 def recording(request, azure):
     """A recording, with what was there before it."""
     recording = RECORDINGS[request.param]
     for method, *arguments in recording.before:
-        if method == "standard_account":
-            body = {"location": "westus2", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-            azure.storage.storage_accounts.begin_create(GROUP, "homes", body).result()
+        if method in BEFORE:
+            BEFORE[method](azure, *arguments)
         else:
             getattr(azure, method)(*arguments)
     return recording

@@ -81,6 +81,20 @@ SHOWN_LINK = {
         MORE: None,
     },
 }
+RECORD = ZONE + "/A/homes"
+SHOWN_RECORD = {
+    "id": str,
+    "name": "homes",
+    "type": f"{TYPE}/A",
+    "etag": re.compile(GUID),
+    "properties": {
+        "fqdn": f"homes.{ZONE_NAME}.",
+        "ttl": 3600,
+        "aRecords": [{"ipv4Address": "10.0.0.1"}],
+        "isAutoRegistered": False,
+    },
+}
+RECORD_BODY = {"properties": {"ttl": 3600, "aRecords": [{"ipv4Address": "10.0.0.1"}]}}
 PUT_ZONE = Step("PUT", ZONE, CREATING, body={"location": "global"}, headers=CREATION)
 PUT_LINK = Step(
     "PUT",
@@ -167,6 +181,30 @@ RECORDINGS = {
         api="2024-06-01",
         steps=(Step("DELETE", LINK, Answer(204, headers=OVER)),),
     ),
+    "record that exists is not created again": Recording(
+        source="test_PutRecordSet_IfNoneMatchFailure_ExpectError.yaml",
+        date="2023-07-26",
+        api="2018-09-01",
+        before=(("zone", ZONE_NAME), ("record", ZONE_NAME)),
+        steps=(
+            Step("PUT", RECORD, Answer(200, SHOWN_RECORD, {"ETag": re.compile(GUID)}), body=RECORD_BODY),
+            # At once, and without the word "error" around it.
+            Step(
+                "PUT",
+                RECORD,
+                Answer(
+                    412,
+                    {
+                        "code": "PreconditionFailed",
+                        "message": "The Record set homes exists already and hence cannot be created again.",
+                    },
+                    OVER,
+                ),
+                body={"properties": {"ttl": 3600}},
+                headers=CREATION,
+            ),
+        ),
+    ),
     "record of no zone": Recording(
         source="test_PutRecordSet_ZoneNotExists_ExpectError.yaml",
         date="2023-08-07",
@@ -174,7 +212,7 @@ RECORDINGS = {
         steps=(
             Step(
                 "PUT",
-                ZONE + "/A/homes",
+                RECORD,
                 missing("ParentResourceNotFound", f".*type 'privateDnsZones/A', because.*/{ZONE_NAME}' could not.*"),
                 body={"properties": {"ttl": 3600}},
             ),

@@ -28,6 +28,10 @@ SUCCEEDED = Poll(
     done=Answer(200, {"status": "Succeeded"}, {"Location": None}),
 )
 ACCEPTED = {"Azure-AsyncOperation": OPERATION, "Location": None, "ETag": None}
+DELETING = {
+    "Azure-AsyncOperation": OPERATION,
+    "Location": re.compile(OPERATION.pattern.replace("/operations/", "/operationResults/")),
+}
 NOTIFYING = {**ACCEPTED, "Azure-AsyncNotification": "Enabled"}
 
 
@@ -251,6 +255,8 @@ RECORDINGS = {
                 "GET", ENDPOINT + "/privateDnsZoneGroups", Answer(200, {"value": [zone_group("Succeeded", ONE, OTHER)]})
             ),
             put_group(200, ONE),
+            SUCCEEDED,
+            Step("DELETE", GROUP, Answer(202, headers=DELETING)),
             SUCCEEDED,
         ),
     ),

@@ -126,6 +126,13 @@ OPERATION = re.compile(
     r"https://[^/]+/subscriptions/[^/]+/providers/Microsoft\.Storage/locations/eastus2/asyncoperations/"
     rf"{GUID}\?(?=.*monitor=true)(?=.*api-version=2025-08-01).*"
 )
+
+
+def missing(code: str, message: str) -> Answer:
+    body = {"error": {"code": code, "message": re.compile(message)}}
+    return Answer(404, body, {"x-ms-failure-cause": "gateway"})
+
+
 UNDER_WAY = Answer(202, headers={"Location": OPERATION, "Azure-AsyncOperation": None})
 
 RECORDINGS = {
@@ -265,6 +272,23 @@ RECORDINGS = {
             ),
             Poll("Location", running=UNDER_WAY, done=Answer(200, account(SKU), {"Location": None})),
             Step("GET", ACCOUNT, Answer(200, account(SKU))),
+        ),
+    ),
+    "no such group, no such account": Recording(
+        source="storage/tests/latest/recordings/test_storage_account_show_exit_codes.yaml",
+        date="2025-02-23",
+        api="2024-01-01",
+        steps=(
+            Step(
+                "GET",
+                "{subscription}/resourceGroups/nowhere/providers/Microsoft.Storage/storageAccounts/homes",
+                missing("ResourceGroupNotFound", "Resource group 'nowhere' could not be found."),
+            ),
+            Step(
+                "GET",
+                ACCOUNT,
+                missing("ResourceNotFound", ".*'Microsoft.Storage/storageAccounts/homes' under resource group.*"),
+            ),
         ),
     ),
     # Asserted by the test (a 409 is its ResourceExistsError), and named in the SDKs' lists of error codes.
