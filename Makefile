@@ -3,7 +3,7 @@ PYTHON := .cache/venv/bin/python
 HOSTS ?= 3
 STAGES ?=
 ARGS ?=
-.PHONY: help deps demo test lint build sanity unit integration faults molecule long test-faults
+.PHONY: help deps demo test lint build sanity unit integration faults molecule long test-faults test-matrix
 .PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach clean
 
 help:  ## this list
@@ -26,6 +26,9 @@ long:  ## scenarios of minutes: twelve hosts, outages, squash, TLS, power cuts (
 
 test-faults:  ## kills, power cuts and outages at every point of a move (root; hours)
 	@tools/bootstrap.sh test && $(PYTHON) -m tests.faults
+
+test-matrix:  ## the Azure side with other releases of Ansible, Python and the Azure SDK; ARGS="storage-24" runs one
+	@tools/bootstrap.sh test && $(PYTHON) -m tests.matrix $(ARGS)
 
 lab-up:  ## start the lab with HOSTS=3 hosts (root)
 	@tools/bootstrap.sh lab && $(PYTHON) -m lab up --hosts $(HOSTS)

@@ -74,9 +74,9 @@ class Tally:
 class Shell:
     """Runs the commands of one stage: output goes to the terminal and to the stage's log, time is bounded."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, seconds: float | None = None) -> None:
         self.log = (OUTPUT / f"{stage}.log").open("w", encoding="utf-8")
-        self.deadline = time.monotonic() + STAGE_SECONDS.get(stage, DEFAULT_STAGE_SECONDS)
+        self.deadline = time.monotonic() + (seconds or STAGE_SECONDS.get(stage, DEFAULT_STAGE_SECONDS))
 
     def say(self, line: str) -> None:
         line = INDEX.sub("<index>", line)

@@ -41,12 +41,15 @@ from lab.arm import (
 from lab.arm.cloud import ROUTES, Answer, Call, Cloud
 from lab.arm.control import control
 from lab.arm.errors import ArmError
+from lab.arm.exports import LINKS
 from lab.arm.faults import Rule
 from lab.arm.ids import Target
 from lab.arm.store import timestamp
 
 HANDLERS = (compute, dns, endpoints, network, polling, resources, security, shares, storage)
 TAGS_SUFFIX = re.compile(r"/providers/Microsoft\.Resources/tags/default/?$", re.IGNORECASE)
+# Children with a location of their own: asked for without their parent, the Resource Manager misses themselves.
+TRACKED_CHILDREN = {LINKS}
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 Ready = typing.Callable[[], None]
 
@@ -201,7 +204,7 @@ class _Exchange:
         if nested and not found.orphan and self.cloud.store.get(target.root.id) is None:
             if self.method == "PUT":
                 raise errors.parent_not_found(target)
-            raise errors.resource_not_found(target.root)
+            raise errors.resource_not_found(target if target.type in TRACKED_CHILDREN else target.root)
         return found.handler
 
     def _check_group(self, target: Target) -> None:

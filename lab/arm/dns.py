@@ -11,7 +11,7 @@ from lab.arm import errors, ids, validation
 from lab.arm.cloud import Answer, Call, Cloud, route
 from lab.arm.errors import ArmError
 from lab.arm.exports import LINKS, VNETS, ZONES
-from lab.arm.operations import finisher
+from lab.arm.operations import dns_polling, finisher
 from lab.arm.store import Record, Store, public
 
 A_RECORDS = "Microsoft.Network/privateDnsZones/A"
@@ -20,19 +20,25 @@ ALL_RECORDS = "Microsoft.Network/privateDnsZones/ALL"
 
 
 def _accepted(call: Call, operation: str) -> Answer:
-    start = f"/subscriptions/{call.target.subscription}/resourceGroups/{call.target.group}/providers/Microsoft.Network"
-    headers = {
-        "Azure-AsyncOperation": call.url(f"{start}/privateDnsOperationStatuses/{operation}"),
-        "Location": call.url(f"{start}/privateDnsOperationResults/{operation}"),
-        **call.cloud.profile.retry_headers(),
-    }
-    return Answer(202, {}, headers)
+    """An accepted write; deletions have an empty body."""
+    return Answer(202, None if call.method == "DELETE" else {}, dns_polling(call, operation))
+
+
+def _refused_later(call: Call, existing: Record | None, what: str) -> Answer | None:
+    """A creation of what is there already is accepted, and it is the operation that fails."""
+    if existing is None or call.headers.get("if-none-match") != "*":
+        return None
+    message = f"The {what} exists already and hence cannot be created again."
+    error = {"code": "PreconditionFailed", "message": message}
+    return _accepted(call, call.cloud.operations.start("refused", existing["id"], error=error))
 
 
 def _check_conditions(call: Call, existing: Record | None) -> None:
     if existing and call.headers.get("if-none-match") == "*":
-        raise ArmError(
-            412, "PreconditionFailed", f"The {existing['type'].rsplit('/', 1)[1]} {existing['name']} exists already."
+        raise errors.FlatError(
+            412,
+            "PreconditionFailed",
+            f"The Record set {existing['name']} exists already and hence cannot be created again.",
         )
     wanted = call.headers.get("if-match")
     if wanted and wanted != "*" and (existing is None or existing["etag"] != wanted):
@@ -59,7 +65,8 @@ def list_zones(call: Call) -> Answer:
 @route("GET", ZONES)
 def get_zone(call: Call) -> Answer:
     """One zone."""
-    return Answer(200, shown_zone(call.store, call.require()))
+    zone = call.require()
+    return Answer(200, shown_zone(call.store, zone), {"ETag": zone["etag"]})
 
 
 @route("PUT", ZONES)
@@ -67,6 +74,9 @@ def put_zone(call: Call) -> Answer:
     """Create a zone or replace its tags; a long-running operation."""
     _check_global(call, ZONES)
     existing = call.record()
+    refused = _refused_later(call, existing, f"Zone {call.target.name}")
+    if refused:
+        return refused
     _check_conditions(call, existing)
     zone = call.store.put(
         {
@@ -75,7 +85,7 @@ def put_zone(call: Call) -> Answer:
             "name": existing["name"] if existing else call.target.name,
             "type": ZONES,
             "location": "global",
-            "tags": validation.tags(call.body) or {},
+            "tags": validation.tags(call.body),
             "etag": str(uuid.uuid4()),
             "properties": {"provisioningState": "Succeeded" if existing else "Updating"},
         }
@@ -162,7 +172,8 @@ def list_links(call: Call) -> Answer:
 @route("GET", LINKS)
 def get_link(call: Call) -> Answer:
     """One link."""
-    return Answer(200, public(call.require()))
+    link = call.require()
+    return Answer(200, public(link), {"ETag": link["etag"]})
 
 
 @route("PUT", LINKS)
@@ -173,6 +184,10 @@ def put_link(call: Call) -> Answer:
     if zone is None:
         raise errors.parent_not_found(call.target)
     existing = call.record()
+    what = f"Virtual Network link {call.target.name} for the Private DNS zone {zone['name']}"
+    refused = _refused_later(call, existing, what)
+    if refused:
+        return refused
     _check_conditions(call, existing)
     given = call.body.get("properties") or {}
     vnet_id = (given.get("virtualNetwork") or {}).get("id", "")
@@ -184,8 +199,8 @@ def put_link(call: Call) -> Answer:
             "name": existing["name"] if existing else call.target.name,
             "type": LINKS,
             "location": "global",
-            "tags": validation.tags(call.body) or {},
-            "etag": str(uuid.uuid4()),
+            "tags": validation.tags(call.body),
+            "etag": f'"{uuid.uuid4()}"',
             "properties": {
                 "provisioningState": "Updating",
                 "registrationEnabled": bool(given.get("registrationEnabled", False)),
@@ -231,7 +246,7 @@ def finish_link(cloud: Cloud, resource_id: str, args: dict) -> None:
         link["properties"].update(provisioningState="Succeeded", virtualNetworkLinkState="Completed")
 
 
-@route("DELETE", LINKS)
+@route("DELETE", LINKS, orphan=True)
 def delete_link(call: Call) -> Answer:
     """Remove a link; a long-running operation."""
     link = call.record()
@@ -281,7 +296,7 @@ def put_record(call: Call) -> Answer:
     addresses = [{"ipv4Address": entry.get("ipv4Address")} for entry in given.get("aRecords") or []]
     values = {"ttl": given.get("ttl", 3600), "aRecords": addresses}
     record = _put_record(call.store, zone, A_RECORDS, call.target.name.lower(), values)
-    return Answer(200 if existing else 201, public(record))
+    return Answer(200 if existing else 201, public(record), {"ETag": record["etag"]})
 
 
 @route("DELETE", A_RECORDS)

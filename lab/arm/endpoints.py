@@ -57,7 +57,7 @@ def put_endpoint(call: Call) -> Answer:
         "name": existing["name"] if existing else call.target.name,
         "type": ENDPOINTS,
         "location": location,
-        "tags": validation.tags(call.body) or {},
+        "tags": validation.tags(call.body),
         "etag": new_etag(),
         "properties": {
             "provisioningState": "Updating",
@@ -74,7 +74,8 @@ def put_endpoint(call: Call) -> Answer:
     call.store.put(endpoint)
     args = {"busy": _account_is_busy(call.store, connection["privateLinkServiceId"])}
     operation = call.start("endpoint", endpoint["id"], args)
-    return Answer(200 if existing else 201, shown(call.store, endpoint), polling(call, operation, location))
+    headers = polling(call, operation, location, notify=True)
+    return Answer(200 if existing else 201, shown(call.store, endpoint), headers)
 
 
 def _subnet(call: Call, given: dict, location: str) -> Record:
@@ -222,7 +223,8 @@ def shown(store: Store, endpoint: Record) -> dict:
     elif endpoint["properties"]["provisioningState"] == "Succeeded":
         state = {"status": "Disconnected", "description": "Connection has been removed", "actionsRequired": "None"}
     else:
-        state = {"status": "Pending", "description": "", "actionsRequired": "None"}
+        asked = "Approved" if endpoint["lab"]["automatic"] else "Pending"
+        state = {"status": asked, "description": "", "actionsRequired": "None"}
     listed = [
         {
             "name": wanted["name"],
@@ -231,9 +233,8 @@ def shown(store: Store, endpoint: Record) -> dict:
             "type": "Microsoft.Network/privateEndpoints/privateLinkServiceConnections",
             "properties": {
                 "provisioningState": "Succeeded",
-                "privateLinkServiceId": wanted["privateLinkServiceId"],
-                "groupIds": wanted["groupIds"],
-                "requestMessage": wanted["requestMessage"],
+                # Without a message the word is not there either.
+                **{key: value for key, value in wanted.items() if key != "name" and value != ""},
                 "privateLinkServiceConnectionState": state,
             },
         }

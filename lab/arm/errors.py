@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from lab.arm.ids import Target
 
+# What the Resource Manager answers itself, before any provider is asked, says so.
+GATEWAY = {"x-ms-failure-cause": "gateway"}
+
 
 class ArmError(Exception):
     """An answer of the form ``{"error": {"code": ..., "message": ...}}``."""
@@ -34,18 +37,26 @@ class ArmError(Exception):
         return {"error": error}
 
 
+class FlatError(ArmError):
+    """An answer of the form ``{"code": ..., "message": ...}``, as private DNS gives it at once."""
+
+    def body(self) -> dict:
+        return super().body()["error"]
+
+
 def resource_group_not_found(name: str) -> ArmError:
     """The resource group of the path does not exist."""
-    return ArmError(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.")
+    return ArmError(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.", GATEWAY)
 
 
 def resource_not_found(target: Target) -> ArmError:
-    """A top-level resource does not exist."""
+    """A resource that the Resource Manager keeps track of does not exist."""
     return ArmError(
         404,
         "ResourceNotFound",
         f"The Resource '{target.type_and_name}' under resource group '{target.group}' was not found. "
         "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+        GATEWAY,
     )
 
 
@@ -62,6 +73,7 @@ def parent_not_found(target: Target) -> ArmError:
         "ParentResourceNotFound",
         f"Failed to perform 'write' on resource(s) of type '{short}', because the parent resource "
         f"'{target.root.id}' could not be found.",
+        GATEWAY,
     )
 
 

@@ -23,13 +23,15 @@ INTERFACES = "Microsoft.Network/networkInterfaces"
 RESERVED = 4
 
 
-def polling(call: Call, operation: str, location: str, delete: bool = False) -> dict[str, str]:
-    """Headers of an accepted network operation; deletions also have a Location."""
+def polling(call: Call, operation: str, location: str, delete: bool = False, notify: bool = False) -> dict[str, str]:
+    """Headers of an accepted network operation; deletions also have a Location, some creations offer a notification."""
     start = f"/subscriptions/{call.target.subscription}/providers/Microsoft.Network/locations/{location}"
     headers = {
         "Azure-AsyncOperation": call.url(f"{start}/operations/{operation}"),
         **call.cloud.profile.retry_headers(),
     }
+    if notify:
+        headers["Azure-AsyncNotification"] = "Enabled"
     if delete:
         headers["Location"] = call.url(f"{start}/operationResults/{operation}")
     return headers
@@ -105,7 +107,6 @@ def put_vnet(call: Call) -> Answer:
     properties = {
         "virtualNetworkPeerings": [],
         "enableDdosProtection": False,
-        "dhcpOptions": {"dnsServers": []},
         "privateEndpointVNetPolicies": "Disabled",
         **kept,
         "provisioningState": "Updating",
@@ -118,14 +119,15 @@ def put_vnet(call: Call) -> Answer:
             "name": existing["name"] if existing else call.target.name,
             "type": VNETS,
             "location": location,
-            "tags": validation.tags(call.body) or {},
+            "tags": validation.tags(call.body),
             "etag": new_etag(),
             "properties": properties,
         }
     )
     _replace_subnets(call.store, vnet_id, subnets)
     operation = call.start("vnet", vnet_id)
-    return Answer(200 if existing else 201, shown_vnet(call.store, vnet), polling(call, operation, location))
+    headers = polling(call, operation, location, notify=True)
+    return Answer(200 if existing else 201, shown_vnet(call.store, vnet), headers)
 
 
 @finisher("vnet")

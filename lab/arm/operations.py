@@ -14,7 +14,7 @@ import uuid
 from lab.arm.errors import ArmError
 
 if typing.TYPE_CHECKING:
-    from lab.arm.cloud import Cloud
+    from lab.arm.cloud import Call, Cloud
 
 # What an operation does to the state when its time has come; by name, so that it survives a restart.
 Finisher = typing.Callable[["Cloud", str, dict], None]
@@ -31,6 +31,16 @@ def finisher(kind: str) -> typing.Callable[[Finisher], Finisher]:
         return function
 
     return register
+
+
+def dns_polling(call: Call, operation: str) -> dict[str, str]:
+    """Headers of a private DNS operation that is under way."""
+    start = f"/subscriptions/{call.target.subscription}/resourceGroups/{call.target.group}/providers/Microsoft.Network"
+    return {
+        "Azure-AsyncOperation": call.url(f"{start}/privateDnsOperationStatuses/{operation}"),
+        "Location": call.url(f"{start}/privateDnsOperationResults/{operation}"),
+        **call.cloud.profile.retry_headers(),
+    }
 
 
 class Operations:

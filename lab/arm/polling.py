@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lab.arm.cloud import Answer, Call, route
 from lab.arm.exports import ACCOUNTS
+from lab.arm.operations import dns_polling
 from lab.arm.storage import shown
 
 
@@ -27,17 +28,30 @@ def storage_operation(call: Call) -> Answer:
     return Answer(200, shown(call.store, account)) if account and account["type"] == ACCOUNTS else Answer(204)
 
 
-@route("GET", "Microsoft.Network/locations/operations")
 @route("GET", "Microsoft.Network/privateDnsOperationStatuses")
+def dns_operation_status(call: Call) -> Answer:
+    """The status document of private DNS: while it runs with 202 and the addresses of the first answer."""
+    operation = call.cloud.operations.get(call.target.name)
+    if operation["status"] == "InProgress":
+        return Answer(202, _status(operation), dns_polling(call, call.target.name))
+    return Answer(200, _status(operation))
+
+
+def _status(operation: dict) -> dict:
+    """The status, and the error of an operation that is over; one that is bound to fail keeps that to itself."""
+    body: dict = {"status": operation["status"]}
+    if operation["status"] == "Failed":
+        body["error"] = operation["error"]
+    return body
+
+
+@route("GET", "Microsoft.Network/locations/operations")
 @route("GET", "Microsoft.Compute/locations/operations")
 def operation_status(call: Call) -> Answer:
     """The status document behind Azure-AsyncOperation."""
     operation = call.cloud.operations.get(call.target.name)
-    body: dict = {"status": operation["status"]}
-    if operation["error"]:
-        body["error"] = operation["error"]
     headers = call.cloud.profile.retry_headers() if operation["status"] == "InProgress" else {}
-    return Answer(200, body, headers)
+    return Answer(200, _status(operation), headers)
 
 
 @route("GET", "Microsoft.Network/locations/operationResults")

@@ -32,12 +32,14 @@ def _account(call: Call) -> Record:
 def _service(call: Call, account: Record) -> Record:
     """The file service; every account has one, named default."""
     service_id = f"{account['id']}/fileServices/default"
+    # Multichannel is a feature of SSD accounts, which have it on.
+    smb = {"multichannel": {"enabled": True}} if account["kind"] == "FileStorage" else {}
     return call.store.get(service_id) or {
         "id": service_id,
         "name": "default",
         "type": SERVICES,
         "properties": {
-            "protocolSettings": {"smb": {"multichannel": {"enabled": True}}},
+            "protocolSettings": {"smb": smb},
             "cors": {"corsRules": []},
             "shareDeleteRetentionPolicy": {"enabled": True, "days": 7},
         },

@@ -160,6 +160,8 @@ def _new_account(call: Call, location: str, sku: str, kind: str, wanted: dict) -
         "supportsHttpsTrafficOnly": True,
         "minimumTlsVersion": "TLS1_0",
         "allowBlobPublicAccess": False,
+        "allowCrossTenantReplication": False,
+        "allowCrossTenantDelegationSas": False,
         "encryption": {"services": {"file": service, "blob": service}, "keySource": "Microsoft.Storage"},
         "largeFileSharesState": "Enabled",
         "provisioningState": "Creating",
@@ -292,11 +294,12 @@ def _network_rules(store: Store, given: dict) -> dict:
         for rule in given.get("virtualNetworkRules") or []
     ]
     return {
+        "ipv6Rules": given.get("ipv6Rules") or [],
         "bypass": given.get("bypass", "AzureServices"),
         "virtualNetworkRules": rules,
         "ipRules": given.get("ipRules") or [],
         "defaultAction": given.get("defaultAction", "Allow"),
-        "resourceAccessRules": given.get("resourceAccessRules") or [],
+        **({"resourceAccessRules": given["resourceAccessRules"]} if given.get("resourceAccessRules") else {}),
     }
 
 

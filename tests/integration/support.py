@@ -9,10 +9,20 @@ import contextlib
 import importlib
 import io
 import json
+from unittest import mock
 
 import pytest
+from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
-from ansible.module_utils.testing import patch_module_args
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core 2.17
+
+    def patch_module_args(arguments):
+        """Hand arguments to the module that is run meanwhile."""
+        return mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import converge
 from lab.arm.client import LabError
@@ -40,6 +50,53 @@ def run_module(module_name, /, *, check=False, **options):
 def warnings_of(result):
     """The warnings of a module; Ansible has written them as objects since 2.19."""
     return [one if isinstance(one, str) else one["event"]["msg"] for one in result.get("warnings", ())]
+
+
+# While this rule of the server is in force, whatever is sent to change something fails. Signing in is no change.
+READ_ONLY = {
+    "method": "|".join(WRITES),
+    "path": "(?<!/token)$",
+    "status": 400,
+    "code": "WrittenInCheckMode",
+    "message": "A run in check mode sent a request that writes.",
+    "times": 0,
+}
+
+
+def forecast(arm, module_name, /, **options):
+    """Run a module in check mode against a server that lets nothing be written; return what it printed."""
+    arm.clear_requests()
+    arm.faults(READ_ONLY)
+    try:
+        result = run_module(module_name, check=True, **options)
+    finally:
+        arm.clear_faults()
+    assert writes(arm) == []
+    return result
+
+
+def assert_forecast(arm, module_name, /, **options):
+    """A run in check mode says what the real one does from the same state on; return the result of that one."""
+    said = forecast(arm, module_name, **options)
+    real = run_module(module_name, **options)
+    for key in ("failed", "changed", "plan", "diff", "attachment", "error_code", "msg"):
+        assert said.get(key) == real.get(key)
+    assert_agree(said.get("storage"), real.get("storage"))
+    return real
+
+
+def assert_agree(said, real):
+    """What a forecast knows is true; what it cannot know is null."""
+    if isinstance(said, dict) and isinstance(real, dict):
+        assert said.keys() == real.keys()
+        for key, value in said.items():
+            assert_agree(value, real[key])
+    elif isinstance(said, list) and isinstance(real, list):
+        assert len(said) == len(real)
+        for index, one in enumerate(said):
+            assert_agree(one, real[index])
+    else:
+        assert said is None or said == real
 
 
 def endpoint_network(**extra):

@@ -10,12 +10,13 @@ import pytest
 from tests.integration.support import (
     GROUP,
     STORAGE_API,
+    assert_forecast,
     endpoint_network,
+    forecast,
     run_module,
     service_network,
     storage,
     storage_id,
-    writes,
 )
 
 MODULE = "azlin_nfs_storage"
@@ -56,45 +57,20 @@ def test_forecast_is_what_happens(arm, situation):
     before, options = SITUATIONS[situation]
     if before:
         run_module(MODULE, **before)
-    arm.clear_requests()
-
-    forecast = run_module(MODULE, check=True, **options)
-    sent = writes(arm)
-    real = run_module(MODULE, **options)
-
-    assert sent == []
-    for key in ("changed", "plan", "diff"):
-        assert forecast[key] == real[key]
-    assert_agree(forecast["storage"], real["storage"])
-
-
-def assert_agree(forecast, real):
-    """What a forecast knows is true; what it cannot know is null."""
-    if isinstance(forecast, dict) and isinstance(real, dict):
-        assert forecast.keys() == real.keys()
-        for key, value in forecast.items():
-            assert_agree(value, real[key])
-    elif isinstance(forecast, list) and isinstance(real, list):
-        assert len(forecast) == len(real)
-        for index, one in enumerate(forecast):
-            assert_agree(one, real[index])
-    else:
-        assert forecast is None or forecast == real
+    assert_forecast(arm, MODULE, **options)
 
 
 def test_forecast_of_drift(arm):
     run_module(MODULE, **storage())
     account = storage_id(arm, "storageAccounts/teamhomes01")
     arm.request("PATCH", account, {"properties": {"publicNetworkAccess": "Enabled"}}, STORAGE_API)
-    arm.clear_requests()
 
-    result = run_module(MODULE, check=True, **storage())
+    result = forecast(arm, MODULE, **storage())
 
     assert result["diff"] == {
         "before": {"storage account teamhomes01": {"public_network_access": "Enabled"}},
         "after": {"storage account teamhomes01": {"public_network_access": "Disabled"}},
     }
-    assert writes(arm) == []
 
 
 @pytest.mark.parametrize(
@@ -105,8 +81,4 @@ def test_forecast_of_drift(arm):
     ],
 )
 def test_refusals_are_the_same_in_check_mode(arm, options, error_code):
-    checked = run_module(MODULE, check=True, **options)
-    real = run_module(MODULE, **options)
-
-    assert checked["error_code"] == real["error_code"] == error_code
-    assert checked["msg"] == real["msg"]
+    assert assert_forecast(arm, MODULE, **options)["error_code"] == error_code

@@ -40,12 +40,17 @@ def test_zone_counts_what_it_holds(azure):
     assert [record.name for record in azure.dns.record_sets.list(GROUP, ZONE)] == ["@"]
 
 
-def test_zones_are_global_and_respect_conditions(azure):
+def test_zones_are_global(azure):
     answer = azure.wire.put(zone_id(azure), json={"location": "westus2"})
     assert code_of(answer) == (400, "LocationNotAvailableForResourceType")
+
+
+def test_a_refused_creation_leaves_the_zone_alone(azure):
     azure.zone()
-    answer = azure.wire.put(zone_id(azure), json={"location": "global"}, headers={"If-None-Match": "*"})
-    assert code_of(answer) == (412, "PreconditionFailed")
+    before = azure.wire.get(zone_id(azure)).json()
+    body = {"location": "global", "tags": {"other": "owner"}}
+    assert azure.wire.put(zone_id(azure), json=body, headers={"If-None-Match": "*"}).status_code == 202
+    assert azure.wire.get(zone_id(azure)).json() == before
 
 
 def test_a_linked_zone_cannot_be_deleted(azure):
