@@ -23,7 +23,21 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 # The handler modules register their routes when they are imported.
-from lab.arm import auth, compute, dns, endpoints, errors, ids, metadata, network, polling, resources, shares, storage
+from lab.arm import (
+    auth,
+    compute,
+    dns,
+    endpoints,
+    errors,
+    ids,
+    metadata,
+    network,
+    polling,
+    prices,
+    resources,
+    shares,
+    storage,
+)
 from lab.arm.cloud import ROUTES, Answer, Call, Cloud
 from lab.arm.control import control
 from lab.arm.errors import ArmError
@@ -133,6 +147,8 @@ class _Exchange:
         base, identity = self.cloud.base_url, self.cloud.identity
         if self.path == "/metadata/endpoints":
             return Answer(200, metadata.endpoints(base, identity.tenant, self._api_version()))
+        if self.path == prices.PATH and self.method == "GET":
+            return await self._prices()
         discovery = re.fullmatch(r"/([^/]+)(?:/v2\.0)?/\.well-known/openid-configuration", self.path)
         if discovery:
             return Answer(200, auth.openid_configuration(base, discovery.group(1), identity))
@@ -142,6 +158,13 @@ class _Exchange:
             return Answer(200, auth.issue_token(form, base, token.group(1), identity))
         auth.check_token(self.request.headers.get("authorization"), base, identity)
         return await self._manage(rule)
+
+    async def _prices(self) -> Answer:
+        await asyncio.sleep(self.cloud.profile.read)
+        try:
+            return Answer(200, prices.answer(self.cloud.base_url, self.request.query_params, self.cloud.page_size))
+        except prices.BadQuery as error:
+            return Answer(400, error.body())
 
     async def _manage(self, rule: Rule | None) -> Answer:
         """A request to the Resource Manager proper."""
