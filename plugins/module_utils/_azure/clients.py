@@ -135,14 +135,18 @@ class Azure:
             ) from exc
 
     def _fetch(self, url):
+        try:
+            return self.get_json(url)
+        except (ValueError, self._core.exceptions.AzureError) as exc:
+            raise errors.from_azure(exc, f"Reading the cloud's endpoints from {url}") from exc
+
+    def get_json(self, url, **patience):
         """The JSON behind a URL, over the SDK's own transport, so that proxies and CA bundles mean the same."""
         rest = load("azure.core.rest", "azure-core")
-        client = self._core.PipelineClient(base_url=url, **_PATIENCE)
+        client = self._core.PipelineClient(base_url=url, **{**_PATIENCE, **patience})
         try:
             response = client.send_request(rest.HttpRequest("GET", url))
             response.raise_for_status()
             return response.json()
-        except (ValueError, self._core.exceptions.AzureError) as exc:
-            raise errors.from_azure(exc, f"Reading the cloud's endpoints from {url}") from exc
         finally:
             client.close()

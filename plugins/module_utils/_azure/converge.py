@@ -8,7 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, steps
+from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, result, retail, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
@@ -24,10 +24,10 @@ def converge(azure, params, check_mode):
     deadline = Deadline(params["wait_timeout"])
     if params["state"] == "absent":
         return _absent(azure, wanted, deadline, check_mode)
-    return _present(azure, wanted, deadline, check_mode)
+    return _present(azure, params, wanted, deadline, check_mode)
 
 
-def _present(azure, wanted, deadline, check_mode):
+def _present(azure, params, wanted, deadline, check_mode):
     present = observe(azure, wanted)
     planned = plan(wanted, present)
     if planned and check_mode:
@@ -36,7 +36,12 @@ def _present(azure, wanted, deadline, check_mode):
         apply(azure, planned, deadline)
         present = observe(azure, wanted)
         _verify(wanted, present)
-    return {**_outcome(planned), "storage": storage_of(present)}
+    price_list = retail.price_list(azure, params, [present.account])
+    return {
+        **_outcome(planned),
+        "storage": storage_of(present, price_list),
+        "warnings": [price_list.problem] if price_list.problem else [],
+    }
 
 
 def _verify(wanted, present):
@@ -63,8 +68,13 @@ def _outcome(planned):
     return {"changed": bool(planned), "plan": steps.shown(planned), "diff": steps.diff(planned)}
 
 
-def storage_of(present):
+def storage_of(present, price_list=None):
     """The result for what is present."""
     return result.storage(
-        present.account, present.file_service, present.share, present.endpoints, present.virtual_machines
+        present.account,
+        present.file_service,
+        present.share,
+        present.endpoints,
+        present.virtual_machines,
+        price_list=price_list,
     )

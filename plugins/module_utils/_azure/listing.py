@@ -8,10 +8,26 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, observe, result
+from collections import Counter
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    attachments,
+    cost,
+    guards,
+    observe,
+    result,
+    retail,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+DEFAULT_SHARE = "home"
+# In five minutes Azure admits 800 reads of storage resources, but only 100 lists (Azure docs, scalability targets of
+# storage accounts). With more accounts than this in a region, a list of shares for each would run into that limit.
+MAX_LISTS = 80
+# Requests in flight at once.
+WORKERS = 20
 
 
 def check_options(params):
@@ -22,10 +38,15 @@ def check_options(params):
         names.resource_group(params["resource_group"])
     if params["share"] is not None:
         names.share_name(params["share"])
+    retail.check_options(params)
 
 
-def storages(azure, params):
-    """Return the results of all matching shares, sorted by account and share."""
+def listing(azure, params):
+    """Return the shares that match, sorted by account and share, and what they cost together.
+
+    That takes two lists of the subscription and for each account a list of its shares. Since a list does not say how
+    much is used, each NFS share is read as well. Where lists are too many, only shares with known names are read.
+    """
     read = observe.concurrently(
         {
             "accounts": lambda: _accounts(azure, params["name"], params["resource_group"]),
@@ -33,15 +54,99 @@ def storages(azure, params):
         }
     )
     managed = [account for account in read["accounts"] if guards.is_managed(account)]
-    found = observe.concurrently({account["id"]: _account_call(azure, account, params["share"]) for account in managed})
-    listed = []
-    for account in managed:
-        details = found[account["id"]]
-        for share in details["shares"]:
-            listed.append(
-                result.storage(account, details["file_service"], share, details["endpoints"], read["virtual_machines"])
-            )
-    return sorted(listed, key=lambda storage: (storage["name"], storage["share"]))
+    attached = attachments.by_account(read["virtual_machines"])
+    crowded = _crowded_regions(params, managed)
+    found = observe.concurrently(_calls(azure, params, managed, attached, crowded), workers=WORKERS)
+    price_list = found["prices"]
+    storages = [
+        result.storage(
+            account,
+            found.get((account["id"], "file_service")),
+            share,
+            [pair for pair in found.get((account["id"], "endpoints"), []) if pair],
+            attached.get(account["name"], []),
+            price_list=price_list,
+        )
+        for account in managed
+        for share in found[account["id"], "shares"]
+    ]
+    problems = [] if price_list.problem is None else [price_list.problem]
+    return {
+        "storages": sorted(storages, key=lambda storage: (storage["name"], storage["share"])),
+        "cost": cost.totals(storages, price_list.currency),
+        "warnings": problems + [_not_listed(region) for region in sorted(crowded)],
+    }
+
+
+def _crowded_regions(params, accounts):
+    """The regions with too many accounts to list the shares of each, unless the caller knows what to do about it."""
+    if params["name"] is not None or params["share"] is not None or params["all_shares"] is not None:
+        return set()
+    numbers = Counter(names.location(account["location"]) for account in accounts)
+    return {region for region, number in numbers.items() if number > MAX_LISTS}
+
+
+def _not_listed(region):
+    return (
+        f"There are more than {MAX_LISTS} storages in {region}, too many to list the shares of each: shown are the "
+        f"shares named {DEFAULT_SHARE!r} and those with attached homes. Set all_shares to true to see all, however "
+        "long that takes, or to false if there are no others."
+    )
+
+
+def _calls(azure, params, accounts, attached, crowded):
+    """What to ask at once, by what it is about."""
+    calls = {"prices": lambda: retail.price_list(azure, params, accounts)}
+    details = params["name"] is not None if params["details"] is None else params["details"]
+    for account in accounts:
+        key = account["id"]
+        machines = attached.get(account["name"], [])
+        calls[key, "shares"] = _shares_call(azure, account, _share_names(params, account, machines, crowded))
+        if details:
+            calls[key, "file_service"] = _file_service_call(azure, account)
+            calls[key, "endpoints"] = _endpoints_call(azure, account)
+    return calls
+
+
+def _share_names(params, account, machines, crowded):
+    """The shares to read, None for all that a list shows."""
+    if params["share"] is not None:
+        return {params["share"]}
+    if params["name"] is not None or params["all_shares"]:
+        return None
+    if params["all_shares"] is None and names.location(account["location"]) not in crowded:
+        return None
+    return {DEFAULT_SHARE, *attachments.shares_of(machines, account["name"])}
+
+
+def _shares_call(azure, account, wanted):
+    return lambda: _shares(azure, account, wanted)
+
+
+def _file_service_call(azure, account):
+    group, name = _group_and_name(account)
+    get = azure.storage().file_services.get_service_properties
+    return lambda: observe.read("the file service", get, group, name)
+
+
+def _endpoints_call(azure, account):
+    return lambda: [_endpoint(azure, one) for one in _endpoint_ids(account)]
+
+
+def _group_and_name(account):
+    account_id = names.parse_resource_id(account["id"], "id")
+    return account_id.resource_group, account_id.name
+
+
+def _shares(azure, account, wanted):
+    """NFS shares with their use; an account deleted meanwhile has none."""
+    group, name = _group_and_name(account)
+    client = azure.storage().file_shares
+    if wanted is None:
+        listed = observe.read_list("shares", client.list, group, name, missing=())
+        wanted = [one["name"] for one in listed if properties(one).get("enabledProtocols") == "NFS"]
+    shares = [observe.read("the share", client.get, group, name, one, expand="stats") for one in sorted(wanted)]
+    return [one for one in shares if properties(one).get("enabledProtocols") == "NFS"]
 
 
 def _accounts(azure, name, group):
@@ -68,28 +173,6 @@ def _check_group(azure, group):
             causes=[("a name or the subscription is wrong", "Check resource_group and subscription_id.")],
             try_="az group list --output table",
         )
-
-
-def _account_call(azure, account, share):
-    return lambda: _details(azure, account, share)
-
-
-def _details(azure, account, share):
-    """What belongs to one account besides the account itself. An account deleted meanwhile has nothing."""
-    account_id = names.parse_resource_id(account["id"], "id")
-    group, name = account_id.resource_group, account_id.name
-    storage = azure.storage()
-    if share is None:
-        listed = observe.read_list("shares", storage.file_shares.list, group, name, missing=())
-        wanted = [one["name"] for one in listed if properties(one).get("enabledProtocols") == "NFS"]
-    else:
-        wanted = [share]
-    shares = [observe.read("the share", storage.file_shares.get, group, name, one, expand="stats") for one in wanted]
-    return {
-        "file_service": observe.read("the file service", storage.file_services.get_service_properties, group, name),
-        "shares": [one for one in shares if properties(one).get("enabledProtocols") == "NFS"],
-        "endpoints": [pair for pair in (_endpoint(azure, one) for one in _endpoint_ids(account)) if pair],
-    }
 
 
 def _endpoint_ids(account):
