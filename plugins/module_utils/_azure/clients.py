@@ -20,6 +20,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 USER_AGENT = "ansible-azlin-storage"
 # Seconds before its end at which a token is no longer used.
 _TOKEN_RESERVE = 300
+# Connections that a client keeps; no part of this collection has more requests in flight.
+CONNECTIONS = 32
 # Seconds for a connection and for an answer, before the SDK tries again; its own default is 300 for both.
 _PATIENCE = {"connection_timeout": 20, "read_timeout": 60}
 
@@ -42,6 +44,14 @@ def load(module_name, library):
             try_="python -m pip install azure-identity azure-mgmt-storage azure-mgmt-network azure-mgmt-privatedns "
             "azure-mgmt-resource",
         ) from exc
+
+
+def _transport():
+    """The SDK's transport with a connection for each request in flight: its own keeps ten and opens the rest anew."""
+    requests = load("requests", "requests")
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return load("azure.core.pipeline.transport", "azure-core").RequestsTransport(session=session, **_PATIENCE)
 
 
 class SharedToken:
@@ -120,7 +130,7 @@ class Azure:
                     base_url=self.cloud.resource_manager,
                     credential_scopes=[f"{self.cloud.audience}/.default"],
                     user_agent=USER_AGENT,
-                    **_PATIENCE,
+                    transport=_transport(),
                 )
             return self._clients[key]
 
