@@ -4,7 +4,7 @@ HOSTS ?= 3
 STAGES ?=
 ARGS ?=
 .PHONY: help deps demo test lint build sanity unit integration faults molecule long test-faults test-matrix
-.PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach clean
+.PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach bench-control clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1 - /p' Makefile
@@ -47,6 +47,9 @@ bench-seed:  ## copying a home to a share and back beside rsync, cp and fpsync, 
 
 bench-attach:  ## attaching hosts beside a playbook of the usual kind, on a lab of its own (root)
 	@tools/bootstrap.sh lab && $(PYTHON) -m tests.bench.attach $(ARGS)
+
+bench-control:  ## managing and listing storages beside azure.azcollection (2 GB, minutes to install)
+	@tools/bootstrap.sh test && $(PYTHON) -m tests.bench.control $(ARGS)
 
 clean:  ## remove .cache/ and what tests have left; stop the lab first
 	@rm -rf .cache tests/output

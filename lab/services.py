@@ -13,6 +13,7 @@ import shutil
 import sys
 import urllib.parse
 
+from lab.arm import prices
 from lab.arm.client import LabClient
 from lab.arm.seed import COMPUTE_API, GROUP, LOCATION, seed
 from lab.errors import LabError
@@ -141,7 +142,12 @@ def seed_azure(paths: LabPaths, client: LabClient, hosts: list[str]) -> None:
 
 def write_environment(paths: LabPaths, client: LabClient) -> dict[str, str]:
     """Environment of the product's programs, as env.json and env.sh."""
-    environment = {**client.env(), "AZLIN_LAB_DIR": str(paths.state), "ANSIBLE_INVENTORY": str(paths.inventory)}
+    environment = {
+        **client.env(),
+        "AZLIN_PRICE_API": f"{client.url}{prices.PATH}",
+        "AZLIN_LAB_DIR": str(paths.state),
+        "ANSIBLE_INVENTORY": str(paths.inventory),
+    }
     for name, text in (
         ("env.json", json.dumps(environment, indent=2) + "\n"),
         ("env.sh", "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment.items())),

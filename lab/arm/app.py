@@ -33,6 +33,7 @@ from lab.arm import (
     metadata,
     network,
     polling,
+    prices,
     resources,
     security,
     shares,
@@ -150,6 +151,8 @@ class _Exchange:
         base, identity = self.cloud.base_url, self.cloud.identity
         if self.path == "/metadata/endpoints":
             return Answer(200, metadata.endpoints(base, identity.tenant, self._api_version()))
+        if self.path == prices.PATH and self.method == "GET":
+            return await self._prices()
         discovery = re.fullmatch(r"/([^/]+)(?:/v2\.0)?/\.well-known/openid-configuration", self.path)
         if discovery:
             return Answer(200, auth.openid_configuration(base, discovery.group(1), identity))
@@ -163,6 +166,13 @@ class _Exchange:
             return Answer(200, auth.managed_identity_token(query, header, base, identity, self.cloud.trusted))
         auth.check_token(self.request.headers.get("authorization"), base, identity)
         return await self._manage(rule)
+
+    async def _prices(self) -> Answer:
+        await asyncio.sleep(self.cloud.profile.read)
+        try:
+            return Answer(200, prices.answer(self.cloud.base_url, self.request.query_params, self.cloud.page_size))
+        except prices.BadQuery as error:
+            return Answer(400, error.body())
 
     async def _manage(self, rule: Rule | None) -> Answer:
         """A request to the Resource Manager proper."""

@@ -73,7 +73,7 @@ class LabClient:
         self._control("DELETE", "faults")
 
     def profile(self, name: str, **values: typing.Any) -> None:
-        """Switch the latency profile; ``page_size`` and ``operations`` change single values of it."""
+        """Switch the latency profile; ``scale``, ``page_size`` and ``operations`` change values of it."""
         self._control("PUT", "profile", {"name": name, **values})
 
     def taken_names(self, *names: str) -> None:

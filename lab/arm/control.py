@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 import uuid
 
@@ -66,10 +67,13 @@ def _clear_faults(cloud: Cloud, body: typing.Any) -> Answer:
 
 
 def _set_profile(cloud: Cloud, body: typing.Any) -> Answer:
-    """``name``, and if given ``page_size`` and ``operations`` (seconds by kind) to change single values."""
+    """``name``; ``scale`` multiplies its times, ``page_size`` and ``operations`` (seconds by kind) change values."""
     if body["name"] not in PROFILES:
         raise ValueError(f"profile {body['name']} is not one of {', '.join(PROFILES)}")
-    profile = PROFILES[body["name"]]
+    scale = float(body.get("scale", 1))
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale {scale} is not above 0")
+    profile = PROFILES[body["name"]].scaled(scale)
     cloud.profile = dataclasses.replace(profile, operations={**profile.operations, **body.get("operations", {})})
     cloud.page_size = int(body.get("page_size", 1000))
     return Answer(204)

@@ -29,6 +29,17 @@ class Profile:
         """Seconds that an operation of this kind takes."""
         return self.operations.get(kind, self.operations["default"])
 
+    def scaled(self, factor: float) -> Profile:
+        """The same with all times multiplied."""
+        return dataclasses.replace(
+            self,
+            read=self.read * factor,
+            write=self.write * factor,
+            retry_after=self.retry_after * factor,
+            share_delete=self.share_delete * factor,
+            operations={kind: seconds * factor for kind, seconds in self.operations.items()},
+        )
+
     def retry_headers(self) -> dict[str, str]:
         """The header that tells a client when to poll again."""
         if self.retry_after >= 1:

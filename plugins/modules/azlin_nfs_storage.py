@@ -18,6 +18,7 @@ author:
   - azlin.storage project (!UNKNOWN)
 extends_documentation_fragment:
   - azlin.storage.azure_auth
+  - azlin.storage.prices
   - azlin.storage.attributes
   - azlin.storage.attributes.actiongroup_azure
 attributes:
@@ -582,12 +583,29 @@ storage:
           description: The currency.
           type: str
         source:
-          description: Where the prices come from.
+          description: Where the prices come from, the price API or the built-in table, and their date.
           type: str
+          sample: price API, 2026-11-21
         parts:
           description: What the sum is made of.
           type: list
           elements: dict
+          contains:
+            name:
+              description: What is billed.
+              type: str
+            quantity:
+              description: How much of it there is.
+              type: int
+            unit:
+              description: The unit of the quantity.
+              type: str
+            unit_price:
+              description: The price of one unit for a month.
+              type: float
+            monthly:
+              description: Quantity times price.
+              type: float
     attached_vms:
       description: The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment).
       type: list
@@ -650,8 +668,12 @@ try:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import desired
-from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import auth_options, storage_options
+from ansible_collections.azlin.storage.plugins.module_utils._azure import desired, retail
+from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import (
+    auth_options,
+    price_options,
+    storage_options,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.clients import Azure
 from ansible_collections.azlin.storage.plugins.module_utils._azure.converge import converge
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import run_module
@@ -660,15 +682,14 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 def manage(module):
     """Check the options, sign in and converge."""
     desired.check_options(module.params)
-    result = converge(Azure(module.params), module.params, module.check_mode)
-    for sentence in result.pop("warnings", ()):
-        module.warn(sentence)
-    return result
+    retail.check_options(module.params)
+    return converge(Azure(module.params), module.params, module.check_mode)
 
 
 def main():
     """Entry point."""
-    module = AnsibleModule(argument_spec={**storage_options(), **auth_options()}, supports_check_mode=True)
+    argument_spec = {**storage_options(), **price_options(), **auth_options()}
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     run_module(module, lambda: manage(module))
 
 

@@ -16,6 +16,7 @@ author:
   - azlin.storage project (!UNKNOWN)
 extends_documentation_fragment:
   - azlin.storage.azure_auth
+  - azlin.storage.prices
   - azlin.storage.attributes
   - azlin.storage.attributes.info_module
   - azlin.storage.attributes.actiongroup_azure
@@ -38,8 +39,26 @@ options:
       - See RV(storages[].managed).
     type: bool
     default: false
+  details:
+    description:
+      - Whether to read the file service and the private endpoints of each account too. Without them a listing takes
+        fewer requests, and RV(storages[].soft_delete_days), RV(storages[].network.dns_zone) and the subnet and address
+        of private endpoints are null, and so is RV(storages[].encryption_in_transit) unless the account alone says it.
+      - When not set, they are read if O(name) is given.
+    type: bool
+  all_shares:
+    description:
+      - Whether a listing asks each account for the list of its shares. V(false) reads the share V(home) of each, and
+        those on which virtual machines have homes; that is one request an account and finds no other shares.
+      - "When not set, the lists are asked for in regions with up to 80 storages; where they are not, a warning says so.
+        Azure admits 100 lists in five minutes, but 800 reads."
+      - Without effect when O(name) or O(share) is given.
+    type: bool
 notes:
-  - "Source: Azure documentation, REST reference of Microsoft.Storage file shares, C($expand=stats)."
+  - The list of an account's shares does not say how much they hold, so each share is read once. A listing takes at most
+    two requests for an account with one share, and one more for every further share.
+  - "Sources: Azure documentation, REST reference of Microsoft.Storage file shares (C($expand=stats)), scalability
+    targets of storage accounts."
 seealso:
   - module: azlin.storage.azlin_nfs_storage
 """
@@ -54,6 +73,11 @@ EXAMPLES = r"""
     name: teamhomes01
     resource_group: team
   register: one
+
+- name: What all of them cost in euros
+  azlin.storage.azlin_storage_info:
+    currency: EUR
+  register: all
 """
 
 RETURN = r"""
@@ -241,12 +265,29 @@ storages:
           description: The currency.
           type: str
         source:
-          description: Where the prices come from.
+          description: Where the prices come from, the price API or the built-in table, and their date.
           type: str
+          sample: price API, 2026-11-21
         parts:
           description: What the sum is made of.
           type: list
           elements: dict
+          contains:
+            name:
+              description: What is billed.
+              type: str
+            quantity:
+              description: How much of it there is.
+              type: int
+            unit:
+              description: The unit of the quantity.
+              type: str
+            unit_price:
+              description: The price of one unit for a month.
+              type: float
+            monthly:
+              description: Quantity times price.
+              type: float
     attached_vms:
       description: The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment).
       type: list
@@ -267,6 +308,30 @@ storages:
         mount_point:
           description: Where the share is mounted.
           type: str
+cost:
+  description: What the storages cost a month together, an estimate.
+  returned: success
+  type: dict
+  contains:
+    storages:
+      description: The number of storages.
+      type: int
+    unknown:
+      description: How many of them have an unknown cost.
+      type: int
+    monthly:
+      description: The sum, null as soon as one cost is unknown. Private endpoints of an account are counted once.
+      type: float
+    known_monthly:
+      description: The sum of what is known.
+      type: float
+    currency:
+      description: The currency.
+      type: str
+    resource_groups:
+      description: The same for each resource group, under C(resource_group) its name.
+      type: list
+      elements: dict
 error_code:
   description: What kind of failure it is; a stable word to branch on.
   returned: failure
@@ -286,7 +351,7 @@ try:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import listing
-from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import auth_options
+from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import auth_options, price_options
 from ansible_collections.azlin.storage.plugins.module_utils._azure.clients import Azure
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import run_module
 
@@ -294,7 +359,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 def query(module):
     """Check the options, sign in and ask."""
     listing.check_options(module.params)
-    return {"changed": False, "storages": listing.storages(Azure(module.params), module.params)}
+    return {"changed": False, **listing.listing(Azure(module.params), module.params)}
 
 
 def main():
@@ -304,8 +369,10 @@ def main():
         "resource_group": {"type": "str"},
         "share": {"type": "str"},
         "unmanaged": {"type": "bool", "default": False},
+        "details": {"type": "bool"},
+        "all_shares": {"type": "bool"},
     }
-    module = AnsibleModule(argument_spec={**options, **auth_options()}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**options, **price_options(), **auth_options()}, supports_check_mode=True)
     run_module(module, lambda: query(module))
 
 

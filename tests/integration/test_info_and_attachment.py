@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from collections import Counter
 
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import listing
 from tests.integration.support import GROUP, STORAGE_API, run_module, storage, storage_id, vm_id, writes
 
 INFO = "azlin_storage_info"
@@ -35,8 +40,8 @@ def test_info_is_what_the_storage_module_returned(arm):
 
     assert run_module(INFO, name="teamhomes01", resource_group=GROUP)["storages"] == [made]
     assert run_module(INFO, name="teamhomes01")["storages"] == [made]
-    assert run_module(INFO, resource_group=GROUP)["storages"] == [made]
-    assert run_module(INFO)["storages"] == [made]
+    assert run_module(INFO, resource_group=GROUP, details=True)["storages"] == [made]
+    assert run_module(INFO, details=True)["storages"] == [made]
     assert writes(arm) == []
 
 
@@ -111,7 +116,7 @@ def test_unknown_name_is_an_empty_list_and_unknown_group_an_error(arm):
 def test_failed_query_is_an_error(arm, path):
     run_module(STORAGE, **storage())
     arm.faults({"method": "GET", "path": path, "status": 403, "code": "AuthorizationFailed", "message": "No."})
-    result = run_module(INFO)
+    result = run_module(INFO, details=True)
     assert result["failed"] and result["error_code"] == "authorization_failed"
 
 
@@ -129,6 +134,105 @@ def test_attachments_are_listed(arm):
         ("worker-2", "azureuser", "/home/azureuser"),
     ]
     assert listed[0]["id"] == vm_id(arm) and listed[0]["resource_group"] == GROUP
+
+
+def managed(arm, name, *shares, location="westus2"):
+    """An account of ours with NFS shares, made by plain requests."""
+    account = storage_id(arm, f"storageAccounts/{name}")
+    body = {"location": location, "kind": "FileStorage", "sku": {"name": "Premium_LRS"}, "properties": {}}
+    arm.request("PUT", account, {**body, "tags": {"managed-by": "azlin"}}, STORAGE_API)
+    for share in shares:
+        share_body = {"properties": {"enabledProtocols": "NFS", "shareQuota": 100}}
+        arm.request("PUT", f"{account}/fileServices/default/shares/{share}", share_body, STORAGE_API)
+
+
+def asked(arm):
+    """How often each kind of thing was read, without signing in."""
+    paths = [entry["path"] for entry in arm.requests() if "/subscriptions/" in entry["path"]]
+    return Counter(re.sub(r"(/(storageAccounts|shares|privateEndpoints)/)[^/]+", r"\1*", path[51:]) for path in paths)
+
+
+LISTS = {"/providers/Microsoft.Storage/storageAccounts": 1, "/resources": 1}
+ACCOUNT = f"/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/*/fileServices/default"
+
+
+def test_listing_takes_two_requests_an_account(arm):
+    for number in range(1, 5):
+        managed(arm, f"teamhomes0{number}", "home")
+    arm.clear_requests()
+
+    listed = run_module(INFO)["storages"]
+
+    assert len(listed) == 4
+    assert asked(arm) == {**LISTS, f"{ACCOUNT}/shares": 4, f"{ACCOUNT}/shares/*": 4}
+
+
+def test_listing_without_lists_takes_one_request_an_account_and_finds_shares_in_use(arm):
+    managed(arm, "teamhomes01", "home", "projects", "spare")
+    managed(arm, "teamhomes02", "home")
+    managed(arm, "teamhomes03", "other")
+    run_module(ATTACHMENT, **record(share="projects"))
+    arm.clear_requests()
+
+    listed = run_module(INFO, all_shares=False)["storages"]
+
+    assert [(one["name"], one["share"]) for one in listed] == [
+        ("teamhomes01", "home"),
+        ("teamhomes01", "projects"),
+        ("teamhomes02", "home"),
+    ]
+    assert [len(one["attached_vms"]) for one in listed] == [0, 1, 0]
+    assert asked(arm) == {**LISTS, f"{ACCOUNT}/shares/*": 4}
+
+
+def test_regions_with_many_storages_are_not_listed_and_a_warning_says_so(arm, monkeypatch):
+    warned = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, text, **options: warned.append(text))
+    monkeypatch.setattr(listing, "MAX_LISTS", 1)
+    managed(arm, "teamhomes01", "home", "spare")
+    managed(arm, "teamhomes02", "home", "spare")
+    managed(arm, "teamhomes03", "home", "spare", location="eastus")
+
+    def listed(**options):
+        return [(one["name"], one["share"]) for one in run_module(INFO, **options)["storages"]]
+
+    crowded = [("teamhomes01", "home"), ("teamhomes02", "home"), ("teamhomes03", "home"), ("teamhomes03", "spare")]
+    assert listed() == crowded
+    assert len(warned) == 1 and "westus2" in warned[0] and "all_shares" in warned[0]
+    everything = [(f"teamhomes0{number}", share) for number in (1, 2, 3) for share in ("home", "spare")]
+    assert listed(all_shares=True) == everything
+    assert listed(name="teamhomes02") == everything[2:4]
+    assert [name for name, _share in listed(share="spare")] == ["teamhomes01", "teamhomes02", "teamhomes03"]
+    assert len(warned) == 1
+
+
+def test_what_a_listing_does_not_read_is_null(arm):
+    made = run_module(STORAGE, **storage())["storage"]
+
+    (found,) = run_module(INFO)["storages"]
+
+    endpoint = found["network"]["private_endpoints"][0]
+    assert (endpoint["subnet_id"], endpoint["ip_address"], found["network"]["dns_zone"]) == (None, None, None)
+    assert (found["soft_delete_days"], found["encryption_in_transit"]) == (None, None)
+    assert (endpoint["id"], endpoint["state"]) == (made["network"]["private_endpoints"][0]["id"], "Approved")
+    same = set(made) - {"network", "soft_delete_days", "encryption_in_transit"}
+    assert {key: found[key] for key in same} == {key: made[key] for key in same}
+
+
+def test_status_of_one_storage_reads_everything(arm):
+    run_module(STORAGE, **storage())
+    arm.clear_requests()
+    run_module(INFO, name="teamhomes01", resource_group=GROUP)
+    network = f"/resourceGroups/{GROUP}/providers/Microsoft.Network/privateEndpoints/*"
+    assert asked(arm) == {
+        f"/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/*": 1,
+        "/resources": 1,
+        f"{ACCOUNT}/shares": 1,
+        f"{ACCOUNT}/shares/*": 1,
+        ACCOUNT: 1,
+        network: 1,
+        f"{network}/privateDnsZoneGroups/default": 1,
+    }
 
 
 def test_record_is_merged_into_other_tags(arm):

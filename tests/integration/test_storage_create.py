@@ -356,3 +356,9 @@ def test_tag_of_another_case_is_ours(arm):
     found = run_module(MODULE, **storage(size="600GiB"))["storage"]
     assert found["size_gib"] == 600
     assert found["tags"] == {"Managed-By": "azlin"}
+
+
+def test_no_account_without_the_permission_to_make_a_zone(arm):
+    arm.faults({"method": "PUT", "path": "privateDnsZones/[^/]+$", "status": 403, "code": "AuthorizationFailed"})
+    assert run_module(MODULE, **storage())["error_code"] == "authorization_failed"
+    assert not [path for method, path in writes(arm) if method == "PUT" and path.endswith(ACCOUNT)]

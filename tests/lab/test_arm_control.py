@@ -80,6 +80,8 @@ def test_faulty_fault_rules_are_refused(arm):
         arm.faults({"pth": "x"})
     with pytest.raises(LabError, match="not one of"):
         arm.profile("slow")
+    with pytest.raises(LabError, match="not above 0"):
+        arm.profile("azure", scale=0)
 
 
 def test_status_tells_what_is_going_on(azure, arm):
@@ -135,6 +137,16 @@ def test_azure_profile_has_the_times_of_azure():
     assert azure.read == 0.1
     assert azure.retry_headers() == {"Retry-After": "5"}
     assert "Retry-After" not in PROFILES["fast"].retry_headers()
+
+
+def test_all_times_of_a_profile_can_be_scaled(azure, arm):
+    scaled = PROFILES["azure"].scaled(0.1)
+    assert (scaled.read, scaled.write, scaled.retry_after) == pytest.approx((0.01, 0.04, 0.5))
+    assert scaled.duration("endpoint") == pytest.approx(4)
+    assert scaled.retry_headers() == {"x-ms-retry-after-ms": "500"}
+    arm.profile("azure", scale=0.0001)
+    azure.account()
+    assert arm.status()["profile"] == "azure"
 
 
 def test_lost_answer_then_repeat_is_idempotent(azure, arm):

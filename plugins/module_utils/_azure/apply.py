@@ -8,7 +8,8 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import ContextVar
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
@@ -31,6 +32,9 @@ _NETWORK_KINDS = (
     "DNS zone group",
 )
 
+# What a step that is being carried out tells as soon as Azure has accepted its request.
+_accepted: ContextVar[Future | None] = ContextVar("accepted", default=None)
+
 
 def check_name(azure, account_id, deadline):
     """Raise if the account's name belongs to somebody else; Azure takes the question as a POST."""
@@ -50,19 +54,40 @@ def apply(azure, plan, deadline):
     """Carry out all steps. After a failure no step is started; those under way are waited for."""
     if any(step.key == "account" and step.action == "create" for step in plan):
         check_name(azure, next(step.id for step in plan if step.key == "account"), deadline)
-    waiting, running, done = list(plan), {}, set()
-    planned = {step.key for step in plan}
+    waiting, running, accepted = list(plan), {}, {}
+    done, begun, planned = set(), set(), {step.key for step in plan}
+
+    def is_ready(step):
+        return planned.intersection(step.needs) <= done and planned.intersection(step.needs_begun) <= begun
+
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         while waiting or running:
-            for step in [one for one in waiting if planned.intersection(one.needs) <= done]:
+            for step in [one for one in waiting if is_ready(one)]:
                 waiting.remove(step)
-                running[pool.submit(perform, azure, step, deadline)] = step
+                news = Future()
+                accepted[news] = step
+                running[pool.submit(_perform_and_tell, azure, step, deadline, news)] = step
             if not running:
                 raise AzlinError("internal_error", f"Steps wait for each other: {[step.key for step in waiting]}")
-            finished, _unfinished = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+            finished, _unfinished = wait([*running, *accepted], return_when=FIRST_COMPLETED)
+            for future in finished.intersection(running):
                 future.result()
                 done.add(running.pop(future).key)
+            for news in finished.intersection(accepted):
+                begun.add(accepted.pop(news).key)
+
+
+def _perform_and_tell(azure, step, deadline, accepted):
+    """Perform a step; ``accepted`` is done when Azure has taken the request, at the latest when the step ends well."""
+    _accepted.set(accepted)
+    perform(azure, step, deadline)
+    _tell_accepted()
+
+
+def _tell_accepted():
+    news = _accepted.get()
+    if news is not None and not news.done():
+        news.set_result(None)
 
 
 def perform(azure, step, deadline):
@@ -94,6 +119,7 @@ def _send(azure, step, deadline, doing):
 
 def _long(begin, deadline, doing, *args, **kwargs):
     poller = begin(*args, cls=wire.body, polling_interval=POLLING_INTERVAL, **kwargs)
+    _tell_accepted()
     return finish(poller, deadline, doing)
 
 

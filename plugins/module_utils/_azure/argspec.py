@@ -28,6 +28,15 @@ def auth_options():
     }
 
 
+def price_options():
+    """The options of the doc fragment azlin.storage.prices."""
+    return {
+        "prices": {"type": "str", "choices": ["auto", "builtin"], "default": "auto"},
+        "price_api": {"type": "str"},
+        "currency": {"type": "str", "default": "USD"},
+    }
+
+
 def network_options():
     """The suboptions of ``network``."""
     return {

@@ -74,6 +74,24 @@ def of_storage(virtual_machines, account, share):
     return sorted(found, key=lambda entry: (entry["name"], entry["id"], entry["user"]))
 
 
+def by_account(virtual_machines):
+    """Account -> the machines that have a home on one of its shares."""
+    found = {}
+    for machine in virtual_machines:
+        tags = (machine.get("tags") or {}).items()
+        for account in {attachment.account for attachment in (parse(*tag) for tag in tags) if attachment}:
+            found.setdefault(account, []).append(machine)
+    return found
+
+
+def shares_of(virtual_machines, account):
+    """The names of the shares of an account that listed machines have homes on."""
+    tags = [tag for machine in virtual_machines for tag in (machine.get("tags") or {}).items()]
+    return {
+        attachment.share for attachment in (parse(*tag) for tag in tags) if attachment and attachment.account == account
+    }
+
+
 def _entry(vm_id, attachment):
     parsed = names.parse_resource_id(vm_id, "id")
     return {

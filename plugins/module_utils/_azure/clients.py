@@ -20,6 +20,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 USER_AGENT = "ansible-azlin-storage"
 # Seconds before its end at which a token is no longer used.
 _TOKEN_RESERVE = 300
+# Connections that a client keeps; no part of this collection has more requests in flight.
+CONNECTIONS = 32
 # Seconds for a connection and for an answer, before the SDK tries again; its own default is 300 for both.
 _PATIENCE = {"connection_timeout": 20, "read_timeout": 60}
 
@@ -42,6 +44,14 @@ def load(module_name, library):
             try_="python -m pip install azure-identity azure-mgmt-storage azure-mgmt-network azure-mgmt-privatedns "
             "azure-mgmt-resource",
         ) from exc
+
+
+def _transport():
+    """The SDK's transport with a connection for each request in flight: its own keeps ten and opens the rest anew."""
+    requests = load("requests", "requests")
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return load("azure.core.pipeline.transport", "azure-core").RequestsTransport(session=session, **_PATIENCE)
 
 
 class SharedToken:
@@ -132,7 +142,7 @@ class Azure:
                     base_url=self.cloud.resource_manager,
                     credential_scopes=[f"{self.cloud.audience}/.default"],
                     user_agent=USER_AGENT,
-                    **_PATIENCE,
+                    transport=_transport(),
                 )
             return self._clients[key]
 
@@ -143,14 +153,18 @@ class Azure:
             raise _unusable(exc) from exc
 
     def _fetch(self, url):
+        try:
+            return self.get_json(url)
+        except (ValueError, self._core.exceptions.AzureError) as exc:
+            raise errors.from_azure(exc, f"Reading the cloud's endpoints from {url}") from exc
+
+    def get_json(self, url, **patience):
         """The JSON behind a URL, over the SDK's own transport, so that proxies and CA bundles mean the same."""
         rest = load("azure.core.rest", "azure-core")
-        client = self._core.PipelineClient(base_url=url, **_PATIENCE)
+        client = self._core.PipelineClient(base_url=url, **{**_PATIENCE, **patience})
         try:
             response = client.send_request(rest.HttpRequest("GET", url))
             response.raise_for_status()
             return response.json()
-        except (ValueError, self._core.exceptions.AzureError) as exc:
-            raise errors.from_azure(exc, f"Reading the cloud's endpoints from {url}") from exc
         finally:
             client.close()

@@ -14,6 +14,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     approval,
     delete,
     result,
+    retail,
     security,
     softdelete,
     steps,
@@ -35,10 +36,10 @@ def converge(azure, params, check_mode):
     deadline = Deadline(params["wait_timeout"])
     if params["state"] == "absent":
         return _absent(azure, wanted, deadline, check_mode)
-    return _present(azure, wanted, deadline, check_mode)
+    return _present(azure, params, wanted, deadline, check_mode)
 
 
-def _present(azure, wanted, deadline, check_mode):
+def _present(azure, params, wanted, deadline, check_mode):
     wanted, present = zones.settled(*located(azure, wanted, observe(azure, wanted)))
     before, planned = present, plan(wanted, present)
     if planned and check_mode:
@@ -47,7 +48,12 @@ def _present(azure, wanted, deadline, check_mode):
         apply(azure, planned, deadline)
         present = _observe_settled(azure, wanted, planned, deadline)
         _verify(wanted, present)
-    return {**_outcome(planned), "storage": storage_of(present), "warnings": _warnings(wanted, before, present)}
+    price_list = retail.price_list(azure, params, [present.account])
+    return {
+        **_outcome(planned),
+        "storage": storage_of(present, price_list),
+        "warnings": _warnings(wanted, before, present, price_list),
+    }
 
 
 def _observe_settled(azure, wanted, planned, deadline):
@@ -64,11 +70,11 @@ def _observe_settled(azure, wanted, planned, deadline):
     return observe(azure, wanted)
 
 
-def _warnings(wanted, before, after):
+def _warnings(wanted, before, after, price_list):
     """What the run could not do, or what people have to know and do now."""
-    restored = softdelete.note(wanted, before)
+    sentences = [softdelete.note(wanted, before), price_list.problem]
     return [
-        *([restored] if restored else []),
+        *(one for one in sentences if one),
         *approval.warnings(wanted, before, after),
         *security.warnings(wanted, before),
         *_dead_rules(after),
@@ -109,7 +115,7 @@ def _outcome(planned):
     return {"changed": bool(planned), "plan": steps.shown(planned), "diff": steps.diff(planned)}
 
 
-def storage_of(present):
+def storage_of(present, price_list=None):
     """The result for what is present."""
     return result.storage(
         present.account,
@@ -119,4 +125,5 @@ def storage_of(present):
         present.virtual_machines,
         present.shares,
         present.moment,
+        price_list,
     )

@@ -8,34 +8,91 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import prices
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
-HOURS_PER_MONTH = 730
+ENDPOINTS = "private endpoints"
 
 
-def estimate(billing_model, redundancy, location, size_gib, private_endpoints):
-    """Return ``{monthly, currency, source, parts}`` of a share of ``size_gib`` GiB and its private endpoints.
+@dataclass(frozen=True)
+class Billed:
+    """What Azure bills of a share, whether it is used or not; None for what is unknown."""
 
-    Provisioned GiB are billed, used or not; snapshots, soft-deleted data and traffic through endpoints are not part
-    of the estimate. Source: Azure docs, understanding-billing.
+    billing_model: str | None
+    redundancy: str | None
+    location: str
+    size_gib: int | None
+    iops: int | None = None
+    throughput_mib: int | None = None
+    paid_bursting: bool = False
+    private_endpoints: int = 0
+
+
+def estimate(billed, price_list):
+    """Return ``{monthly, currency, source, parts}``; the parts add up to the sum.
+
+    On provisioned v1 IOPS and throughput come with the size; on provisioned v2 each is billed by itself. Snapshots,
+    soft-deleted data and traffic through endpoints are not part of the estimate. Source: Azure docs,
+    understanding-billing.
     """
-    parts = [_item("provisioned storage", "GiB", size_gib, _storage_price(billing_model, redundancy, location))]
-    if private_endpoints:
-        hours = private_endpoints * HOURS_PER_MONTH
-        parts.append(_item("private endpoints", "hours", hours, prices.PRIVATE_ENDPOINT_HOUR))
-    monthly = [part["monthly"] for part in parts]
+    parts = [_item("provisioned storage", "GiB", billed.size_gib, _price(price_list, billed, "storage"))]
+    if billed.billing_model == "provisioned_v2":
+        parts += [
+            _item("provisioned IOPS", "IOPS", billed.iops, _price(price_list, billed, "iops")),
+            _item("provisioned throughput", "MiB/s", billed.throughput_mib, _price(price_list, billed, "throughput")),
+        ]
+    if billed.paid_bursting:
+        # Billed by the transactions and bytes above the baseline, which nobody knows beforehand.
+        parts.append(_item("paid bursting", "use", None, None))
+    if billed.private_endpoints:
+        parts.append(_item(ENDPOINTS, "endpoint", billed.private_endpoints, price_list.private_endpoint))
     return {
-        "monthly": None if None in monthly else round(sum(monthly), 2),
-        "currency": prices.CURRENCY,
-        "source": f"estimate from a built-in table of {prices.DATE}, not from the price API",
+        "monthly": _sum(part["monthly"] for part in parts),
+        "currency": price_list.currency,
+        "source": price_list.source,
         "parts": parts,
     }
 
 
-def _storage_price(billing_model, redundancy, location):
-    if billing_model != "provisioned_v1":
-        return None
-    return prices.STORAGE_GIB_MONTH.get(location, {}).get(redundancy)
+def totals(storages, currency):
+    """What several storages cost together: in all, and by resource group.
+
+    Endpoints belong to an account and are counted once, however many shares it has.
+    """
+    groups = {}
+    for storage in storages:
+        groups.setdefault(storage["resource_group"].lower(), []).append(storage)
+    return {
+        **_total(storages, currency),
+        "resource_groups": [
+            {"resource_group": members[0]["resource_group"], **_total(members, currency)}
+            for _name, members in sorted(groups.items())
+        ],
+    }
+
+
+def _total(storages, currency):
+    accounts, known, unknown = set(), [], 0
+    for storage in storages:
+        costs = [
+            part["monthly"]
+            for part in storage["cost"]["parts"]
+            if part["name"] != ENDPOINTS or storage["id"].lower() not in accounts
+        ]
+        accounts.add(storage["id"].lower())
+        known += [cost for cost in costs if cost is not None]
+        unknown += None in costs
+    return {
+        "storages": len(storages),
+        "unknown": unknown,
+        "monthly": _sum(known) if not unknown else None,
+        "known_monthly": _sum(known),
+        "currency": currency,
+    }
+
+
+def _price(price_list, billed, meter):
+    return price_list.monthly(billed.location, billed.billing_model, billed.redundancy, meter)
 
 
 def _item(name, unit, quantity, unit_price):
@@ -44,6 +101,17 @@ def _item(name, unit, quantity, unit_price):
         "name": name,
         "quantity": quantity,
         "unit": unit,
-        "unit_price": unit_price,
-        "monthly": round(quantity * unit_price, 2) if known else None,
+        "unit_price": None if unit_price is None else float(unit_price),
+        "monthly": _rounded(quantity * unit_price) if known else None,
     }
+
+
+def _sum(amounts):
+    """The sum of rounded amounts; unknown as soon as one of them is."""
+    amounts = list(amounts)
+    return None if None in amounts else _rounded(sum((Decimal(str(one)) for one in amounts), Decimal(0)))
+
+
+def _rounded(amount):
+    """A Decimal as people pay it; the only place where money is rounded."""
+    return float(amount.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))

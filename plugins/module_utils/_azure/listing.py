@@ -8,11 +8,39 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, observe, result, softdelete
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    attachments,
+    cost,
+    guards,
+    observe,
+    result,
+    retail,
+    softdelete,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+DEFAULT_SHARE = "home"
+# In five minutes Azure admits 800 reads of storage resources, but only 100 lists (Azure docs, scalability targets of
+# storage accounts). With more accounts than this in a region, a list of shares for each would run into that limit.
+MAX_LISTS = 80
+# Requests in flight at once.
+WORKERS = 20
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The living NFS shares of an account; ``listed`` are all, with the soft-deleted ones, or None if not asked for."""
+
+    living: list
+    listed: tuple | None
+    moment: datetime
 
 
 def check_options(params):
@@ -23,10 +51,15 @@ def check_options(params):
         names.resource_group(params["resource_group"])
     if params["share"] is not None:
         names.share_name(params["share"])
+    retail.check_options(params)
 
 
-def storages(azure, params):
-    """Return the results of all matching shares, sorted by account and share."""
+def listing(azure, params):
+    """Return the shares that match, sorted by account and share, and what they cost together.
+
+    That takes two lists of the subscription and for each account a list of its shares. Since a list does not say how
+    much is used, each NFS share is read as well. Where lists are too many, only shares with known names are read.
+    """
     read = observe.concurrently(
         {
             "accounts": lambda: _accounts(azure, params["name"], params["resource_group"]),
@@ -34,23 +67,107 @@ def storages(azure, params):
         }
     )
     shown = [account for account in read["accounts"] if _is_shown(account, params["unmanaged"])]
-    found = observe.concurrently({account["id"]: _account_call(azure, account, params["share"]) for account in shown})
-    listed = []
-    for account in shown:
-        details = found[account["id"]]
-        for share in details["shares"]:
-            listed.append(
-                result.storage(
-                    account,
-                    details["file_service"],
-                    share,
-                    details["endpoints"],
-                    read["virtual_machines"],
-                    details["listed"],
-                    details["moment"],
-                )
-            )
-    return sorted(listed, key=lambda storage: (storage["name"], storage["share"]))
+    attached = attachments.by_account(read["virtual_machines"])
+    crowded = _crowded_regions(params, shown)
+    found = observe.concurrently(_calls(azure, params, shown, attached, crowded), workers=WORKERS)
+    price_list = found["prices"]
+    storages = [
+        result.storage(
+            account,
+            found.get((account["id"], "file_service")),
+            share,
+            [pair for pair in found.get((account["id"], "endpoints"), []) if pair],
+            attached.get(account["name"], []),
+            found[account["id"], "shares"].listed,
+            found[account["id"], "shares"].moment,
+            price_list,
+        )
+        for account in shown
+        for share in found[account["id"], "shares"].living
+    ]
+    problems = [] if price_list.problem is None else [price_list.problem]
+    return {
+        "storages": sorted(storages, key=lambda storage: (storage["name"], storage["share"])),
+        "cost": cost.totals(storages, price_list.currency),
+        "warnings": problems + [_not_listed(region) for region in sorted(crowded)],
+    }
+
+
+def _crowded_regions(params, accounts):
+    """The regions with too many accounts to list the shares of each, unless the caller knows what to do about it."""
+    if params["name"] is not None or params["share"] is not None or params["all_shares"] is not None:
+        return set()
+    numbers = Counter(names.location(account["location"]) for account in accounts)
+    return {region for region, number in numbers.items() if number > MAX_LISTS}
+
+
+def _not_listed(region):
+    return (
+        f"There are more than {MAX_LISTS} storages in {region}, too many to list the shares of each: shown are the "
+        f"shares named {DEFAULT_SHARE!r} and those with attached homes. Set all_shares to true to see all, however "
+        "long that takes, or to false if there are no others."
+    )
+
+
+def _calls(azure, params, accounts, attached, crowded):
+    """What to ask at once, by what it is about."""
+    calls = {"prices": lambda: retail.price_list(azure, params, accounts)}
+    details = params["name"] is not None if params["details"] is None else params["details"]
+    for account in accounts:
+        key = account["id"]
+        wanted = _share_names(params, account, attached.get(account["name"], []), crowded)
+        calls[key, "shares"] = _shares_call(azure, account, wanted, params["share"])
+        if details:
+            calls[key, "file_service"] = _file_service_call(azure, account)
+            calls[key, "endpoints"] = _endpoints_call(azure, account)
+    return calls
+
+
+def _share_names(params, account, machines, crowded):
+    """The shares to read, None for all that a list shows."""
+    if params["name"] is not None:
+        return None
+    if params["share"] is not None:
+        return {params["share"]}
+    if params["all_shares"] or (params["all_shares"] is None and names.location(account["location"]) not in crowded):
+        return None
+    return {DEFAULT_SHARE, *attachments.shares_of(machines, account["name"])}
+
+
+def _shares_call(azure, account, wanted, only):
+    return lambda: _shares(azure, account, wanted, only)
+
+
+def _file_service_call(azure, account):
+    group, name = _group_and_name(account)
+    get = azure.storage().file_services.get_service_properties
+    return lambda: observe.read("the file service", get, group, name)
+
+
+def _endpoints_call(azure, account):
+    return lambda: [_endpoint(azure, one) for one in _endpoint_ids(account)]
+
+
+def _group_and_name(account):
+    account_id = names.parse_resource_id(account["id"], "id")
+    return account_id.resource_group, account_id.name
+
+
+def _shares(azure, account, wanted, only):
+    """NFS shares with their use, those of ``only`` one name or all; an account deleted meanwhile has none."""
+    account_id = names.parse_resource_id(account["id"], "id")
+    group, name = account_id.resource_group, account_id.name
+    listed, moment = None, observe.now()
+    if wanted is None:
+        listed = observe.shares_of(azure, account_id, "deleted")
+        wanted = [one["name"] for one in softdelete.live(listed) if properties(one).get("enabledProtocols") == "NFS"]
+    get = azure.storage().file_shares.get
+    shares = [
+        observe.read("the share", get, group, name, one, expand="stats")
+        for one in sorted(wanted)
+        if only in (None, one)
+    ]
+    return Shares([one for one in shares if properties(one).get("enabledProtocols") == "NFS"], listed, moment)
 
 
 def _is_shown(account, unmanaged):
@@ -82,28 +199,6 @@ def _check_group(azure, group):
             causes=[("a name or the subscription is wrong", "Check resource_group and subscription_id.")],
             try_="az group list --output table",
         )
-
-
-def _account_call(azure, account, share):
-    return lambda: _details(azure, account, share)
-
-
-def _details(azure, account, share):
-    """What belongs to one account besides the account itself. An account deleted meanwhile has nothing."""
-    account_id = names.parse_resource_id(account["id"], "id")
-    group, name = account_id.resource_group, account_id.name
-    storage = azure.storage()
-    listed, moment = observe.shares_of(azure, account_id, "deleted"), observe.now()
-    living = [one["name"] for one in softdelete.live(listed) if properties(one).get("enabledProtocols") == "NFS"]
-    wanted = living if share is None else [one for one in living if one == share]
-    shares = [observe.read("the share", storage.file_shares.get, group, name, one, expand="stats") for one in wanted]
-    return {
-        "file_service": observe.read("the file service", storage.file_services.get_service_properties, group, name),
-        "shares": [one for one in shares if properties(one).get("enabledProtocols") == "NFS"],
-        "listed": listed,
-        "moment": moment,
-        "endpoints": [pair for pair in (_endpoint(azure, one) for one in _endpoint_ids(account)) if pair],
-    }
 
 
 def _endpoint_ids(account):

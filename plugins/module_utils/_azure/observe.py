@@ -72,9 +72,9 @@ class Present:
         return None
 
 
-def concurrently(calls):
+def concurrently(calls, workers=WORKERS):
     """Run a dict of calls at once and return a dict of their values; the first error in their order is raised."""
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = {key: pool.submit(call) for key, call in calls.items()}
         return {key: future.result() for key, future in futures.items()}
 

@@ -343,7 +343,9 @@ def _new_account(wanted, location):
         before=None,
         after=view,
         body=body,
-        needs=("zone", *_subnet_keys(wanted)),
+        needs=_subnet_keys(wanted),
+        # Whether the identity may make a zone shows before there is an account, and the zone's time is not lost.
+        needs_begun=("zone",),
     )
 
 

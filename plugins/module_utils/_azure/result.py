@@ -8,7 +8,13 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, cost, provisioned, softdelete
+from ansible_collections.azlin.storage.plugins.module_utils._azure import (
+    attachments,
+    cost,
+    prices,
+    provisioned,
+    softdelete,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
@@ -20,7 +26,7 @@ DEAD_STATES = ("Disconnected", "Rejected")
 SOURCE_DELETED = "NetworkSourceDeleted"
 
 
-def storage(account, file_service, share, endpoints, virtual_machines, shares=None, moment=None):
+def storage(account, file_service, share, endpoints, virtual_machines, shares=None, moment=None, price_list=None):
     """Return the result for one share.
 
     :param account: the storage account as the REST API shows it; likewise ``file_service`` and ``share``.
@@ -28,6 +34,7 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
     :param virtual_machines: generic resources with their tags, or None when they are unknown.
     :param shares: the account's shares with the soft-deleted ones, or None when they are unknown.
     :param moment: when all of that was read.
+    :param price_list: what things cost; when not given, the built-in table.
     """
     account_id = names.parse_resource_id(account["id"], "id")
     about, values = properties(account), properties(share)
@@ -76,11 +83,27 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
         "provisioning_state": about.get("provisioningState"),
         "managed": is_managed(account),
         "tags": account.get("tags") or {},
-        "cost": cost.estimate(billing_model, redundancy, location, size_gib, len(connected)),
+        "cost": cost.estimate(_billed(account, share, len(connected)), price_list or prices.built_in()),
         "attached_vms": None
         if virtual_machines is None
         else attachments.of_storage(virtual_machines, account["name"], share["name"]),
     }
+
+
+def _billed(account, share, endpoints):
+    """What Azure bills of a share and of the endpoints of its account."""
+    billing_model, redundancy = models_of(dig(account, "sku", "name"))
+    values = properties(share)
+    return cost.Billed(
+        billing_model=billing_model,
+        redundancy=redundancy,
+        location=names.location(account["location"]),
+        size_gib=values.get("shareQuota"),
+        iops=values.get("provisionedIops"),
+        throughput_mib=values.get("provisionedBandwidthMibps"),
+        paid_bursting=bool(dig(values, "fileSharePaidBursting", "paidBurstingEnabled")),
+        private_endpoints=endpoints,
+    )
 
 
 def models_of(sku):

@@ -18,7 +18,8 @@ class Step:
     """One request that changes something.
 
     ``before`` and ``after`` are the properties that people see, None for a resource that does not exist;
-    ``body`` is what is sent; ``needs`` are keys of steps that, where they are part of the plan, come first.
+    ``body`` is what is sent; ``needs`` are keys of steps that, where they are part of the plan, come first, and
+    ``needs_begun`` those that Azure only has to have accepted.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Step:
     after: dict | None
     body: dict | None = None
     needs: tuple = ()
+    needs_begun: tuple = ()
 
     @property
     def resource(self):

@@ -95,9 +95,14 @@ def invalid(option, value, reason, remedy):
 
 
 def run_module(module, func):
-    """Exit the module with the dict that ``func()`` returns, or fail it with the AzlinError that it raises."""
+    """Exit the module with the dict that ``func()`` returns, or fail it with the AzlinError that it raises.
+
+    The texts under ``warnings`` are shown as such.
+    """
     try:
         result = func()
     except AzlinError as error:
         module.fail_json(**error.as_result())
+    for text in result.pop("warnings", ()):
+        module.warn(text)
     module.exit_json(**result)

@@ -13,9 +13,7 @@ import yaml
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
-    cost,
     errors,
-    prices,
     provisioned,
     result,
     softdelete,
@@ -121,27 +119,6 @@ def test_virtual_networks_are_read_once():
     subnets = ["a", "b", f"{make.VNET_ID.upper().replace('/SUBSCRIPTIONS', '/subscriptions')}/subnets/c"]
     network = make.network(mode="service_endpoint", subnets=subnets)
     assert len(make.wanted(network=network).network.virtual_networks) == 1
-
-
-@pytest.mark.parametrize(
-    ("redundancy", "location", "endpoints", "monthly"),
-    [
-        ("LRS", "westus2", 0, 500 * 0.16),
-        ("ZRS", "westus2", 1, 500 * 0.20 + 7.3),
-        ("LRS", "atlantis", 1, None),
-        ("GRS", "westus2", 0, None),
-    ],
-)
-def test_cost(redundancy, location, endpoints, monthly):
-    found = cost.estimate("provisioned_v1", redundancy, location, 500, endpoints)
-    assert found["monthly"] == (None if monthly is None else pytest.approx(monthly))
-    assert found["currency"] == "USD"
-    assert prices.DATE in found["source"] and "estimate" in found["source"] and "not from" in found["source"]
-
-
-def test_unknown_size_has_unknown_cost():
-    assert cost.estimate("provisioned_v1", "LRS", "westus2", None, 0)["monthly"] is None
-    assert cost.estimate("provisioned_v2", "LRS", "westus2", 500, 0)["monthly"] is None
 
 
 def storage(present, virtual_machines=()):

@@ -1,0 +1,169 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Costs by the price API: where it is asked, what it is asked, and what happens when it does not answer."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import retail
+from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import auth_options
+from ansible_collections.azlin.storage.plugins.module_utils._azure.clients import Azure
+from tests.integration.support import GROUP, run_module, storage
+
+INFO = "azlin_storage_info"
+PATH = "/api/retail/prices"
+
+
+@pytest.fixture
+def priced(arm, monkeypatch):
+    """The Resource Manager with its price API."""
+    monkeypatch.setenv(retail.VARIABLE, f"{arm.url}{PATH}")
+    return arm
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """The warnings of the modules that ran."""
+    texts = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, text, **options: texts.append(text))
+    return texts
+
+
+def price_requests(arm):
+    return [entry["query"] for entry in arm.requests() if entry["path"] == PATH]
+
+
+def test_a_new_storage_is_priced_by_the_api(priced, warned):
+    made = run_module("azlin_nfs_storage", **storage())
+
+    found = made["storage"]["cost"]
+    assert found["monthly"] == 500 * 0.16 + 7.3
+    assert found["source"].startswith("price API, ") and warned == []
+    assert datetime.date.fromisoformat(found["source"].partition(", ")[2])
+    assert run_module(INFO, name="teamhomes01")["storages"] == [made["storage"]]
+
+
+def test_one_query_for_a_region_and_product_however_many_storages(priced):
+    for number in (1, 2, 3):
+        run_module("azlin_nfs_storage", **storage(name=f"teamhomes0{number}"), prices="builtin")
+    assert price_requests(priced) == []
+    priced.profile("fast", page_size=3)
+    try:
+        found = run_module(INFO)
+    finally:
+        priced.profile("fast")
+
+    assert found["cost"] == {
+        "storages": 3,
+        "unknown": 0,
+        "monthly": 261.9,
+        "known_monthly": 261.9,
+        "currency": "USD",
+        "resource_groups": [
+            {
+                "resource_group": GROUP,
+                "storages": 3,
+                "unknown": 0,
+                "monthly": 261.9,
+                "known_monthly": 261.9,
+                "currency": "USD",
+            }
+        ],
+    }
+    first_pages = [query for query in price_requests(priced) if "$skip" not in query]
+    assert sorted(query["$filter"] for query in first_pages) == [
+        "serviceName eq 'Storage' and productName eq 'Premium Files' and armRegionName eq 'westus2' "
+        "and priceType eq 'Consumption'",
+        "serviceName eq 'Virtual Network' and productName eq 'Virtual Network Private Link' "
+        "and meterName eq 'Standard Private Endpoint' and priceType eq 'Consumption'",
+    ]
+    assert len(price_requests(priced)) > len(first_pages)
+
+
+def test_provisioned_v2_has_prices_of_its_meters(priced):
+    params = {**dict.fromkeys(auth_options()), "prices": "auto", "price_api": None, "currency": "USD"}
+    accounts = [{"location": "westus2", "sku": {"name": f"PremiumV2_{redundancy}"}} for redundancy in ("LRS", "ZRS")]
+
+    found = retail.price_list(Azure(params), params, accounts)
+
+    prices = {key[2:]: float(price) for key, price in found.meters.items()}
+    assert prices == pytest.approx(
+        {
+            ("LRS", "storage"): 0.000137 * 730,
+            ("LRS", "iops"): 0.00003 * 730,
+            ("LRS", "throughput"): 0.00007 * 730,
+            ("ZRS", "storage"): 0.00017125 * 730,
+            ("ZRS", "iops"): 0.0000375 * 730,
+            ("ZRS", "throughput"): 0.0000875 * 730,
+        }
+    )
+    assert (found.problem, float(found.private_endpoint)) == (None, 7.3)
+    assert len(price_requests(priced)) == 2
+
+
+def test_currency(priced):
+    run_module("azlin_nfs_storage", **storage())
+    found = run_module(INFO, currency="EUR")
+    assert found["storages"][0]["cost"]["monthly"] == 500 * 0.144 + 6.57
+    assert (found["cost"]["currency"], found["storages"][0]["cost"]["currency"]) == ("EUR", "EUR")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500, "code": "InternalServerError", "message": "Broken."},
+        {"status": 429, "code": "TooManyRequests", "message": "Slow down.", "headers": {"Retry-After": "60"}},
+        {"status": 200, "body": {"Items": None}},
+        {"drop": True},
+    ],
+    ids=lambda fault: str(fault.get("status", "drop")),
+)
+def test_fallback_with_a_warning_after_one_try(priced, warned, fault):
+    run_module("azlin_nfs_storage", **storage())
+    priced.clear_requests()
+    priced.faults({"method": "GET", "path": PATH, **fault})
+
+    found = run_module(INFO)
+
+    assert found["storages"][0]["cost"]["monthly"] == 87.3
+    assert found["storages"][0]["cost"]["source"].startswith("built-in table of ")
+    (warning,) = warned
+    assert "built-in table" in warning and PATH in warning
+    assert len(price_requests(priced)) == 2
+
+
+def test_nobody_listens(arm, warned):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{closed.getsockname()[1]}/prices"
+        made = run_module("azlin_nfs_storage", **storage(), price_api=url)
+    assert made["changed"] and made["storage"]["cost"]["monthly"] == 87.3
+    assert url in warned[0]
+
+
+def test_unknown_currency_is_null_with_a_warning(priced, warned):
+    found = run_module("azlin_nfs_storage", **storage(), currency="XXX")
+    assert found["storage"]["cost"]["monthly"] is None and found["storage"]["cost"]["currency"] == "XXX"
+    assert "XXX" in warned[0]
+
+
+def test_builtin_never_asks_and_a_private_cloud_is_not_looked_up(priced, warned, monkeypatch):
+    run_module("azlin_nfs_storage", **storage(), prices="builtin")
+    priced.clear_requests()
+    found = run_module(INFO, prices="builtin")
+    assert found["storages"][0]["cost"]["source"].startswith("built-in table")
+    monkeypatch.delenv(retail.VARIABLE)
+    assert run_module(INFO)["storages"] == found["storages"]
+    assert (price_requests(priced), warned) == ([], [])
+
+
+def test_bad_currency_never_reaches_the_network(priced):
+    assert run_module(INFO, currency="euro")["error_code"] == "invalid_argument"
+    assert run_module("azlin_nfs_storage", **storage(), currency="euro")["error_code"] == "invalid_argument"
+    assert priced.requests() == []
