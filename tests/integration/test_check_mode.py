@@ -20,6 +20,7 @@ from tests.integration.support import (
     READ_ONLY,
     STORAGE_API,
     assert_forecast,
+    deletion,
     endpoint_network,
     forecast,
     network_id,
@@ -66,11 +67,6 @@ def record(**extra):
 def detachment(**extra):
     """The options that take an attachment away."""
     return record(state="absent", **extra)
-
-
-def deletion(**extra):
-    """The options that delete a storage."""
-    return {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01", **extra}
 
 
 def without_link(arm):

@@ -13,6 +13,7 @@ from tests.integration.support import (
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    assert_forecast,
     endpoint_network,
     network_id,
     polls,
@@ -24,7 +25,6 @@ from tests.integration.support import (
     warnings_of,
     writes,
 )
-from tests.integration.test_storage_check_mode import assert_agree
 
 MODULE = "azlin_nfs_storage"
 INFO = "azlin_storage_info"
@@ -94,18 +94,6 @@ def assert_nothing_to_do(arm, **options):
     return result
 
 
-def assert_forecast(arm, **options):
-    """A run in check mode writes nothing and says what the real one then does; returns the real result."""
-    arm.clear_requests()
-    forecast = run_module(MODULE, check=True, **options)
-    assert writes(arm) == []
-    real = run_module(MODULE, **options)
-    for key in ("changed", "plan", "diff"):
-        assert forecast[key] == real[key]
-    assert_agree(forecast["storage"], real["storage"])
-    return real
-
-
 # --- subnets and zones elsewhere -------------------------------------------------------------------------------------
 
 
@@ -118,7 +106,7 @@ def test_subnets_of_other_groups_and_subscriptions_are_admitted(arm):
     far_subnet, near_subnet = hub("virtualNetworks/far/subnets/homes"), f"{near}/subnets/homes"
     options = storage(network=service_network(subnet=["hosts", near_subnet, far_subnet, "hosts"]))
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     assert result["storage"]["network"]["subnets"] == [network_id(arm, HOSTS), near_subnet, far_subnet]
     for path in (network_id(arm, HOSTS), near_subnet, far_subnet):
@@ -131,7 +119,7 @@ def test_endpoint_for_a_network_of_another_subscription_is_made_there(arm):
     make_network(arm, hub("virtualNetworks/far"))
     options = storage(network={"subnet": [hub("virtualNetworks/far/subnets/homes")]})
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     (endpoint,) = result["storage"]["network"]["private_endpoints"]
     assert (endpoint["id"], endpoint["state"]) == (hub(ENDPOINT), "Approved")
@@ -141,7 +129,7 @@ def test_endpoint_for_a_network_of_another_subscription_is_made_there(arm):
     assert assert_nothing_to_do(arm, **short)["storage"] == result["storage"]
     assert run_module(INFO, name="teamhomes01")["storages"] == [result["storage"]]
 
-    deletion = assert_forecast(arm, **DELETION)
+    deletion = assert_forecast(arm, MODULE, **DELETION)
 
     assert "private endpoint teamhomes01-pe" in [step["resource"] for step in deletion["plan"]]
     assert not exists(arm, hub(ENDPOINT))
@@ -154,7 +142,7 @@ def test_central_zone_in_another_subscription(arm):
     before = get(arm, hub(ZONE), DNS_API)
     options = storage(network=endpoint_network(dns={"zone_id": hub(ZONE)}))
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     network = result["storage"]["network"]
     assert network["dns_zone"] == hub(ZONE)
@@ -218,7 +206,7 @@ def test_network_linked_to_a_zone_of_another_storage_shares_it(arm):
     arm.request("PUT", f"/subscriptions/{arm.subscription_id}/resourceGroups/second", {"location": "westus2"})
     options = storage(name="teamhomes02", resource_group="second", network=endpoint_network(resource_group=GROUP))
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     assert result["storage"]["network"]["dns_zone"] == network_id(arm, ZONE)
     assert exists(arm, network_id(arm, f"{ZONE}/A/teamhomes02"), DNS_API)
@@ -263,7 +251,7 @@ def without_tag(subnet, service_endpoints):
 def test_subnet_is_the_same_but_for_its_service_endpoint(arm):
     before = make_rich(arm)
 
-    assert_forecast(arm, **storage(network=service_network()))
+    assert_forecast(arm, MODULE, **storage(network=service_network()))
 
     after = get(arm, network_id(arm, HOSTS))
     services = after["properties"]["serviceEndpoints"]
@@ -309,7 +297,7 @@ def test_change_of_a_subnet_by_somebody_else_is_not_lost(arm):
 def test_two_subnets_of_one_network(arm):
     """What changes one subnet changes the entity tag of the other: each is sent as it is by then."""
     options = storage(network=service_network(subnet=["hosts", "endpoints"]))
-    assert len(assert_forecast(arm, **options)["storage"]["network"]["subnets"]) == 2
+    assert len(assert_forecast(arm, MODULE, **options)["storage"]["network"]["subnets"]) == 2
     assert_nothing_to_do(arm, **options)
 
 
@@ -337,7 +325,7 @@ def test_rule_for_a_deleted_subnet_is_reported_and_removed(arm):
     assert len(warnings_of(left)) == 1 and gone in warnings_of(left)[0]
     assert run_module(INFO, name="teamhomes01")["storages"][0]["network"]["deleted_subnets"] == [gone]
 
-    cleaned = assert_forecast(arm, **storage(network=service_network()))
+    cleaned = assert_forecast(arm, MODULE, **storage(network=service_network()))
 
     assert cleaned["diff"]["before"] == {"storage account teamhomes01": {"deleted_subnets": [gone]}}
     assert cleaned["storage"]["network"]["deleted_subnets"] == [] and warnings_of(cleaned) == []
@@ -349,7 +337,7 @@ def test_rule_for_a_subnet_that_was_made_anew_is_renewed(arm):
     gone = with_dead_rule(arm, recreate=True)
     options = storage(network=service_network(subnet=["hosts", "gone"]))
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     assert result["storage"]["network"]["subnets"] == [network_id(arm, HOSTS), gone]
     states = [rule["state"] for rule in account(arm)["networkAcls"]["virtualNetworkRules"]]
@@ -359,7 +347,7 @@ def test_rule_for_a_subnet_that_was_made_anew_is_renewed(arm):
 
 def test_rule_for_a_deleted_subnet_does_not_stop_the_way_to_a_private_endpoint(arm):
     with_dead_rule(arm, recreate=False)
-    found = assert_forecast(arm, **storage())["storage"]["network"]
+    found = assert_forecast(arm, MODULE, **storage())["storage"]["network"]
     assert (found["mode"], found["subnets"], found["deleted_subnets"]) == ("private_endpoint", [], [])
 
 
@@ -373,7 +361,7 @@ def manual(**extra):
 def test_pending_endpoint_is_reported_and_not_waited_for(arm):
     options = manual(request_message="homes of the team")
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     assert connection(arm)["properties"]["privateLinkServiceConnectionState"]["description"] == "homes of the team"
     (endpoint,) = result["storage"]["network"]["private_endpoints"]
@@ -385,7 +373,7 @@ def test_pending_endpoint_is_reported_and_not_waited_for(arm):
     assert warnings_of(assert_nothing_to_do(arm, **options)) == warnings_of(result)
 
     answer_request(arm, "Approved")
-    done = assert_forecast(arm, **options)
+    done = assert_forecast(arm, MODULE, **options)
 
     assert [step["resource"] for step in done["plan"]] == ["DNS zone group of teamhomes01-pe"]
     assert warnings_of(done) == []
@@ -396,7 +384,7 @@ def test_pending_endpoint_is_reported_and_not_waited_for(arm):
 def test_subnets_keep_their_access_until_the_endpoint_is_approved(arm):
     run_module(MODULE, **storage(network=service_network()))
 
-    waiting = assert_forecast(arm, **manual())
+    waiting = assert_forecast(arm, MODULE, **manual())
 
     about = account(arm)
     assert about["publicNetworkAccess"] == "Enabled" and about["networkAcls"]["defaultAction"] == "Deny"
@@ -407,7 +395,7 @@ def test_subnets_keep_their_access_until_the_endpoint_is_approved(arm):
     assert_nothing_to_do(arm, **manual())
 
     answer_request(arm, "Approved")
-    done = assert_forecast(arm, **manual())["storage"]["network"]
+    done = assert_forecast(arm, MODULE, **manual())["storage"]["network"]
 
     assert (done["public_network_access"], done["subnets"]) == ("Disabled", [])
     assert done["private_endpoints"][0]["state"] == "Approved"
@@ -457,7 +445,7 @@ def test_dead_endpoint_is_replaced_with_its_names(arm, cause):
     else:
         arm.request("DELETE", connection(arm)["id"], api_version=STORAGE_API)
 
-    after = assert_forecast(arm, **storage())["storage"]
+    after = assert_forecast(arm, MODULE, **storage())["storage"]
 
     (endpoint,) = after["network"]["private_endpoints"]
     assert endpoint["state"] == "Approved"
@@ -515,7 +503,7 @@ def test_rule_for_nfs_is_added_among_the_others(arm, mode):
     guard(arm, subnet, ssh=taken, rest={**DENY, "direction": direction})
     before = rules_of(arm)
 
-    result = assert_forecast(arm, **storage(network=network))
+    result = assert_forecast(arm, MODULE, **storage(network=network))
 
     after = rules_of(arm)
     ours = after.pop(name)
@@ -533,7 +521,7 @@ def test_changed_rule_of_ours_is_repaired_in_its_place(arm):
     changed = {**rules_of(arm)["azlin-nfs-outbound"], "access": "Deny", "priority": 300}
     arm.request("PUT", f"{path}/securityRules/azlin-nfs-outbound", {"properties": changed}, NETWORK_API)
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     assert result["diff"]["before"] == {"security rule azlin-nfs-outbound": {"access": "Deny"}}
     assert rules_of(arm)["azlin-nfs-outbound"]["priority"] == 300
@@ -547,7 +535,7 @@ def test_two_subnets_with_one_security_group_get_one_rule(arm):
     arm.request("PUT", body["id"], body, NETWORK_API)
     options = storage(network=service_network(subnet=["hosts", "endpoints"], nsg_rule=True))
 
-    result = assert_forecast(arm, **options)
+    result = assert_forecast(arm, MODULE, **options)
 
     assert [step["resource"] for step in result["plan"]].count("security rule azlin-nfs-outbound") == 1
     assert_nothing_to_do(arm, **options)

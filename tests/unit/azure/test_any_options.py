@@ -15,6 +15,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import desire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import (
     attachment_options,
     network_options,
+    price_options,
     storage_options,
 )
 from tests.unit.anything import assert_clear, for_any, near, outcome, scalars, texts
@@ -137,8 +138,9 @@ def test_attachments(options):
 
 
 @for_any
-@given(st.fixed_dictionaries({name: maybe(texts) for name in ("name", "resource_group", "share")}))
-def test_listings(options):
+@given(st.fixed_dictionaries({name: maybe(texts) for name in ("name", "resource_group", "share", "price_api")}))
+def test_listings(given_):
+    options = params(price_options(), **given_)
     _checked, error = outcome(listing.check_options, options)
     if error is not None:
         assert_clear(error, next(value for value in options.values() if repr(value) in error.msg))
