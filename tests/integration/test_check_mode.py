@@ -134,7 +134,8 @@ RUNS = {
     # Repairs.
     "endpoint is missing": ([made(), endpoint_gone], STORAGE, storage()),
     "zone group is missing": ([made(), group_gone], STORAGE, storage()),
-    "share is missing": ([made(), share_gone], STORAGE, storage()),
+    "deleted share is made anew": ([made(), share_gone], STORAGE, storage(restore=False)),
+    "deleted share comes back": ([made(), share_gone], STORAGE, storage(restore=True)),
     "link is missing": ([made(), without_link], STORAGE, storage()),
     "account is missing": ([made(), account_gone], STORAGE, storage()),
     "endpoint is rejected": ([made(), rejected], STORAGE, storage()),

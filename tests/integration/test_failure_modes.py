@@ -194,7 +194,7 @@ def test_requests_are_few(arm):
     arm.clear_requests()
     run_module(MODULE, **storage())
     storage_reads = [one for one in arm.requests() if "/Microsoft.Storage/" in one["path"]]
-    assert len(storage_reads) == 3 and {one["method"] for one in storage_reads} == {"GET"}
+    assert len(storage_reads) == 4 and {one["method"] for one in storage_reads} == {"GET"}
 
 
 DENIED = {

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import timestamp
 from tests.integration.support import (
     NETWORK_API,
     STORAGE_API,
@@ -72,10 +75,12 @@ def test_soft_deleted_share_of_that_name(arm):
     run_module(MODULE, **PLAIN)
     arm.request("DELETE", storage_id(arm, SHARE), api_version=STORAGE_API)
 
-    result = assert_succeeded(run_module(MODULE, **PLAIN))
+    arm.clear_requests()
 
-    assert [step["resource"] for step in result["plan"]] == ["share home"]
-    assert_finished(arm, **PLAIN)
+    assert_refused(run_module(MODULE, **PLAIN), "soft_deleted", "home")
+
+    assert writes(arm) == []
+    assert_finished(arm, **{**PLAIN, "restore": True})
 
 
 @failure_mode(13)
@@ -88,7 +93,7 @@ def test_shares_of_the_account_are_too_large_together(arm, soft_deleted):
 
     result = run_module(MODULE, **{**second, "size": "60000GiB"})
 
-    assert_refused(result, "create_failed", "TotalSharesProvisionedCapacityExceedsAccountLimit")
+    assert_refused(result, "capacity_exceeded", "TotalSharesProvisionedCapacityExceedsAccountLimit")
     assert "soft-deleted" in result["causes"][0]["cause"]
     assert listed(arm) == ([] if soft_deleted else [("home", None)])
     assert_finished(arm, **{**second, "size": "40000GiB"})
@@ -115,8 +120,8 @@ def test_snapshots_block_a_deletion(arm):
 
     result = run_module(MODULE, **deletion())
 
-    assert_refused(result, "in_use", "ShareHasSnapshots")
-    assert "snapshots" in result["causes"][0]["remedy"]
+    assert_refused(result, "in_use", "snapshots (1)")
+    assert "delete_snapshots" in result["causes"][1]["remedy"]
     assert len(listed(arm, "snapshots")) == 2
     assert run_module(MODULE, **storage())["changed"] is False
     arm.request("DELETE", storage_id(arm, SHARE), api_version=STORAGE_API)
@@ -124,6 +129,7 @@ def test_snapshots_block_a_deletion(arm):
 
 
 BLOCKS = {
+    "snapshot that was taken meanwhile": (SHARE, 409, "ShareHasSnapshots"),
     "leased snapshots of a backup": (SHARE, 409, "LeaseIdMissing"),
     "lock of the share": (SHARE, 409, "ScopeLocked"),
     "lock of the endpoint": (ENDPOINT, 409, "ScopeLocked"),
@@ -184,7 +190,7 @@ def test_a_deletion_never_takes_more_than_its_share(arm):
     deletions = [one for one in arm.requests() if one["method"] == "DELETE"]
     assert [(one["path"], one["query"]["$include"]) for one in deletions] == [(storage_id(arm, SHARE), "none")]
     assert [name for name, _time in listed(arm, "snapshots")] == ["home2", "home2"]
-    assert_refused(run_module(MODULE, **deletion(share="home2")), "in_use", "ShareHasSnapshots")
+    assert_refused(run_module(MODULE, **deletion(share="home2")), "in_use", "snapshots (1)")
     assert len(listed(arm, "snapshots")) == 2
 
 
@@ -198,7 +204,8 @@ def test_share_is_made_smaller_too_early(arm):
     forecast = run_module(MODULE, check=True, **smaller)
 
     allowed = arm.request("GET", storage_id(arm, SHARE), api_version=STORAGE_API)["properties"]
-    assert_refused(found, "size_decrease_refused", "500", "400", allowed["nextAllowedQuotaDowngradeTime"])
+    moment = timestamp(parsedate_to_datetime(allowed["nextAllowedQuotaDowngradeTime"]))
+    assert_refused(found, "size_decrease_refused", "500", "400", moment)
     assert forecast["msg"] == found["msg"]
     assert writes(arm) == []
     assert_finished(arm, **PLAIN)

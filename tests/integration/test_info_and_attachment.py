@@ -83,14 +83,14 @@ def test_info_lists_storages_of_others_on_request(arm):
     arm.request("PUT", path, share, STORAGE_API)
     arm.clear_requests()
 
-    listed = run_module(INFO, unmanaged=True)["storages"]
+    listed = run_module(INFO, unmanaged=True, details=True)["storages"]
 
     assert [(one["name"], one["share"], one["managed"]) for one in listed] == [
         ("foreign", "data", False),
         ("teamhomes01", "home", True),
     ]
     assert not [entry["path"] for entry in arm.requests() if "/storageAccounts/blobs" in entry["path"]]
-    assert run_module(INFO)["storages"] == [listed[1]]
+    assert run_module(INFO, details=True)["storages"] == [listed[1]]
     assert run_module(INFO, name="foreign", unmanaged=True)["storages"] == [listed[0]]
 
 

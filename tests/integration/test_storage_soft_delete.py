@@ -99,7 +99,7 @@ def test_an_empty_share_on_request(deleted):
     (version,) = result["storage"]["soft_deleted"]
     assert (result["storage"]["size_gib"], version["size_gib"]) == (150, 200)
     assert version["deleted_time"] < version["purge_time"]
-    assert run_module("azlin_storage_info", share="projects")["storages"] == [result["storage"]]
+    assert run_module("azlin_storage_info", name="teamhomes01", share="projects")["storages"] == [result["storage"]]
     assert run_module(MODULE, **projects(size="150GiB"))["storage"] == result["storage"]
 
 

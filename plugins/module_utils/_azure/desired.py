@@ -28,8 +28,8 @@ SOFT_DELETE_RANGE_DAYS = (0, 365)
 DEFAULT_SOFT_DELETE_DAYS = 7
 # Characters of a request for approval. Source: Azure REST reference, private endpoints.
 _MAX_REQUEST_MESSAGE = 140
-# Source: Azure docs, tag-resources.
-_MAX_TAG_KEY, _MAX_TAG_VALUE = 512, 256
+# Of a storage account; the names of other resources' tags may be longer. Source: Azure docs, tag-resources.
+_MAX_TAG_KEY, _MAX_TAG_VALUE = 128, 256
 
 
 def is_managed(resource):

@@ -286,7 +286,7 @@ def _check_snapshots(wanted, present, doing):
         return
     raise AzlinError(
         "in_use",
-        f"{doing} is refused: it has {len(found)} snapshots, and they would go with it.",
+        f"{doing} is refused: it has snapshots ({len(found)}), and they would go with it.",
         causes=[
             ("somebody still needs the snapshots", "Delete them first, when they are not needed any more."),
             ("they are not needed", "Set delete_snapshots: true."),

@@ -113,7 +113,7 @@ def test_tags(tags):
     assert {key: "" if value is None else str(value) for key, value in tags.items() if key in kept} == kept
     assert all(key.lower() == desired.TAG_KEY for key in set(tags) - set(kept))
     for key, value in kept.items():
-        assert 1 <= len(key) <= 512 and len(value) <= 256 and not set(key) & set("<>%&\\?/")
+        assert 1 <= len(key) <= 128 and len(value) <= 256 and not set(key) & set("<>%&\\?/")
 
 
 ATTACHMENTS = st.fixed_dictionaries(
