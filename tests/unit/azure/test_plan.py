@@ -423,7 +423,7 @@ def test_snapshots_forbid_deletion_unless_they_may_go():
     present = make.complete(shares=shares)
     with pytest.raises(AzlinError) as caught:
         delete.plan_deletion(make.wanted(), present)
-    assert (caught.value.error_code, "1 snapshots" in caught.value.msg) == ("in_use", True)
+    assert (caught.value.error_code, "snapshots (1)" in caught.value.msg) == ("in_use", True)
     (step,) = delete.plan_deletion(make.wanted(delete_snapshots=True), present)
     assert step.body == {"include": "snapshots"}
     assert step.before["snapshots"] == ["2026-11-20T08:00:00.0000000Z"]
