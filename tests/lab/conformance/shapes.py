@@ -70,7 +70,7 @@ def differences(shape: typing.Any, value: typing.Any, where: str = "body") -> li
         found = [differences(part, value[index], f"{where}[{index}]") for index, part in enumerate(shape)]
         return [problem for problems in found for problem in problems]
     if isinstance(shape, type):
-        fits = type(value) is shape
+        fits = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
     elif isinstance(shape, re.Pattern):
         fits = isinstance(value, str) and shape.fullmatch(value) is not None
     else:

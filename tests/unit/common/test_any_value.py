@@ -115,7 +115,7 @@ SEGMENT = st.text(string.ascii_letters + string.digits + "-_.()", min_size=1, ma
 WORD = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
 IDS = st.builds(
     lambda subscription, group, provider, pairs: names.ResourceId(
-        str(subscription), group, provider, tuple(one for one, _ in pairs), tuple(other for _, other in pairs)
+        str(subscription), group, provider, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
     ),
     st.uuids(),
     SEGMENT,
@@ -159,7 +159,7 @@ def test_sizes(value):
     if error is not None:
         assert_clear(error, value)
         return
-    assert type(gib) is int and gib >= 1
+    assert isinstance(gib, int) and gib >= 1
     if gib < 10**9:  # A size is written in nine digits at most.
         assert sizes.parse_size_gib(f"{gib}GiB") == gib
     number = re.match(r"[0-9.]+", str(value))
