@@ -31,9 +31,10 @@ class Runs:
 
     def __init__(self, environ):
         argv = [sys.executable, "-m", "tests.integration.killed"]
-        self._process = subprocess.Popen(
-            argv, env={**os.environ, **environ}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        # What pytest has put there: the tests and the development tree of the collection.
+        path = os.pathsep.join(place for place in sys.path if place)
+        environ = {**os.environ, **environ, "PYTHONPATH": path}
+        self._process = subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
         return self
