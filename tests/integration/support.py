@@ -214,3 +214,12 @@ def network_id(arm, rest):
 def storage_id(arm, rest):
     """The resource id of something of Microsoft.Storage in the lab's group."""
     return f"/subscriptions/{arm.subscription_id}/resourceGroups/{GROUP}/providers/Microsoft.Storage/{rest}"
+
+
+def assert_nothing_to_do(arm, **options):
+    """A run of azlin_nfs_storage with the same options sends no write and no poll."""
+    arm.clear_requests()
+    result = run_module("azlin_nfs_storage", **options)
+    assert (result["changed"], result["plan"]) == (False, [])
+    assert (writes(arm), polls(arm)) == ([], [])
+    return result

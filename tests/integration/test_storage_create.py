@@ -14,9 +14,9 @@ from tests.integration.support import (
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    assert_nothing_to_do,
     endpoint_network,
     network_id,
-    polls,
     run_module,
     service_network,
     storage,
@@ -35,15 +35,6 @@ def account(arm):
 
 def subnet(arm, name):
     return arm.request("GET", network_id(arm, f"virtualNetworks/lab-vnet/subnets/{name}"), api_version=NETWORK_API)
-
-
-def assert_nothing_to_do(arm, **options):
-    """A run with the same options sends no write and no poll."""
-    arm.clear_requests()
-    result = run_module(MODULE, **options)
-    assert (result["changed"], result["plan"]) == (False, [])
-    assert (writes(arm), polls(arm)) == ([], [])
-    return result
 
 
 def test_private_endpoint(arm):

@@ -14,9 +14,9 @@ from tests.integration.support import (
     NETWORK_API,
     STORAGE_API,
     assert_forecast,
+    assert_nothing_to_do,
     endpoint_network,
     network_id,
-    polls,
     run_module,
     service_network,
     storage,
@@ -84,14 +84,6 @@ def answer_request(arm, status, description="by hand"):
     """What the owner of the account does with a request for approval."""
     state = {"privateLinkServiceConnectionState": {"status": status, "description": description}}
     arm.request("PUT", connection(arm)["id"], {"properties": state}, STORAGE_API)
-
-
-def assert_nothing_to_do(arm, **options):
-    arm.clear_requests()
-    result = run_module(MODULE, **options)
-    assert (result["changed"], result["plan"]) == (False, [])
-    assert (writes(arm), polls(arm)) == ([], [])
-    return result
 
 
 # --- subnets and zones elsewhere -------------------------------------------------------------------------------------

@@ -139,31 +139,25 @@ def _shares_call(azure, account, wanted, only):
 
 
 def _file_service_call(azure, account):
-    group, name = _group_and_name(account)
+    account_id = names.parse_resource_id(account["id"], "id")
     get = azure.storage().file_services.get_service_properties
-    return lambda: observe.read("the file service", get, group, name)
+    return lambda: observe.read("the file service", get, account_id.resource_group, account_id.name)
 
 
 def _endpoints_call(azure, account):
     return lambda: [_endpoint(azure, one) for one in _endpoint_ids(account)]
 
 
-def _group_and_name(account):
-    account_id = names.parse_resource_id(account["id"], "id")
-    return account_id.resource_group, account_id.name
-
-
 def _shares(azure, account, wanted, only):
     """NFS shares with their use, those of ``only`` one name or all; an account deleted meanwhile has none."""
     account_id = names.parse_resource_id(account["id"], "id")
-    group, name = account_id.resource_group, account_id.name
     listed, moment = None, observe.now()
     if wanted is None:
         listed = observe.shares_of(azure, account_id, "deleted")
         wanted = [one["name"] for one in softdelete.live(listed) if properties(one).get("enabledProtocols") == "NFS"]
     get = azure.storage().file_shares.get
     shares = [
-        observe.read("the share", get, group, name, one, expand="stats")
+        observe.read("the share", get, account_id.resource_group, account_id.name, one, expand="stats")
         for one in sorted(wanted)
         if only in (None, one)
     ]
