@@ -281,16 +281,17 @@ class Copier:
 
     def _target(self, directory):
         """The open directory in the target, which a pass after another one opens only if it has to."""
-        if directory.target is not None:
-            return directory.target
-        with self._opening:
-            missing = []
-            while directory.target is None:
-                missing.append(directory)
-                directory = directory.parent
-            for below in reversed(missing):
-                below.target = trees.open_directory(below.name, below.parent.target)
-        return missing[0].target
+        if directory.target is None:
+            # Another worker may have opened it, and those above it, by the time this one has the lock.
+            with self._opening:
+                missing = []
+                above = directory
+                while above.target is None:
+                    missing.append(above)
+                    above = above.parent
+                for below in reversed(missing):
+                    below.target = trees.open_directory(below.name, below.parent.target)
+        return directory.target
 
     def _go_on(self, directory):
         """Take the next entries of a directory, let others have those after them, and copy them."""

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import tempfile
+import threading
 
 import pytest
 
@@ -200,6 +201,36 @@ def test_what_has_not_changed_is_not_looked_at(place):
     assert read(target, ".bashrc") == b"only a full comparison would see this"
     assert {line.split(":")[0] for line in differences(source, target)} == {".bashrc", "secret"}
     assert copier.Copier(source, target).run().changes > 0
+    assert differences(source, target) == []
+
+
+class Meeting:
+    """A lock that admits nobody before two have come."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.barrier = threading.Barrier(2, timeout=60)
+
+    def __enter__(self):
+        self.barrier.wait()
+        self.lock.acquire()
+
+    def __exit__(self, *_error):
+        self.lock.release()
+
+
+def test_two_workers_may_want_the_same_directory_of_the_target_at_once(place):
+    source, target = place
+    # More than one worker takes at once.
+    names = [f"many/{number}" for number in range(copier._BATCH + 1)]
+    for name in names:
+        write(source, name, "before")
+    since = settled(source, target)
+    for name in names:
+        write(source, name, "changed")
+    later = copier.Copier(source, target, since=since)
+    later._opening = Meeting()
+    later.run()
     assert differences(source, target) == []
 
 
