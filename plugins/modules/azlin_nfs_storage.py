@@ -140,6 +140,8 @@ options:
     description:
       - How hosts reach the share. NFS has no other protection, so a new storage needs this.
       - When not set, an existing storage keeps its network.
+      - A deletion leaves the network as it is. Set it as for the creation, so that an endpoint with its own name is
+        found, or one in another subscription after its account was deleted by hand.
     type: dict
     suboptions:
       mode:

@@ -45,6 +45,8 @@ options:
         fewer requests, and RV(storages[].soft_delete_days), RV(storages[].network.dns_zone) and the subnet and address
         of private endpoints are null, and so is RV(storages[].encryption_in_transit) unless the account alone says it.
       - When not set, they are read if O(name) is given.
+      - A private endpoint in another resource group or subscription that the identity may not read leaves its values
+        null, and a warning names it.
     type: bool
   all_shares:
     description:

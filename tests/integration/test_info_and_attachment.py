@@ -112,7 +112,9 @@ def test_unknown_name_is_an_empty_list_and_unknown_group_an_error(arm):
     assert run_module(INFO, resource_group="nowhere")["error_code"] == "not_found"
 
 
-@pytest.mark.parametrize("path", ["storageAccounts$", "shares/home$", "fileServices/default$", "/resources$"])
+@pytest.mark.parametrize(
+    "path", ["storageAccounts$", "shares/home$", "fileServices/default$", "/resources$", "privateEndpoints/.*-pe$"]
+)
 def test_failed_query_is_an_error(arm, path):
     run_module(STORAGE, **storage())
     arm.faults({"method": "GET", "path": path, "status": 403, "code": "AuthorizationFailed", "message": "No."})

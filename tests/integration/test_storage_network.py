@@ -128,6 +128,56 @@ def test_endpoint_for_a_network_of_another_subscription_is_made_there(arm):
     assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
 
 
+def test_an_endpoint_of_another_subscription_is_deleted_although_its_account_is_gone(arm):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    network = {"subnet": [hub("virtualNetworks/far/subnets/homes")]}
+    run_module(MODULE, **storage(network=network))
+    arm.request("DELETE", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+
+    result = assert_forecast(arm, MODULE, **DELETION, network=network)
+
+    assert "private endpoint teamhomes01-pe" in [step["resource"] for step in result["plan"]]
+    assert not exists(arm, hub(ENDPOINT))
+    assert not run_module(MODULE, **DELETION, network=network)["changed"]
+
+
+def test_a_deletion_with_options_of_a_network_finds_the_endpoint_where_it_is(arm):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network={"subnet": [hub("virtualNetworks/far/subnets/homes")]}))
+
+    run_module(MODULE, **DELETION, network=storage()["network"])
+
+    assert not exists(arm, hub(ENDPOINT))
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (401, "InvalidAuthenticationTokenTenant")])
+def test_an_endpoint_of_others_that_may_not_be_read_is_unknown(arm, status, code):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network={"subnet": [hub("virtualNetworks/far/subnets/homes")]}))
+    arm.faults({"method": "GET", "path": f"{HUB}.*/privateEndpoints/", "status": status, "code": code, "times": 0})
+
+    result = run_module(INFO, details=True)
+
+    (found,) = result["storages"]
+    (endpoint,) = found["network"]["private_endpoints"]
+    assert (endpoint["id"], endpoint["state"]) == (hub(ENDPOINT), "Approved")
+    assert (endpoint["subnet_id"], endpoint["ip_address"], found["network"]["dns_zone"]) == (None, None, None)
+    assert found["soft_delete_days"] == 7
+    (warning,) = warnings_of(result)
+    assert warning.startswith("teamhomes01: ") and hub(ENDPOINT) in warning and code in warning
+
+
+def test_a_failed_query_of_an_endpoint_elsewhere_that_is_no_refusal_is_an_error(arm):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network={"subnet": [hub("virtualNetworks/far/subnets/homes")]}))
+    arm.faults({"method": "GET", "path": f"{HUB}.*/privateEndpoints/", "status": 400, "code": "Odd", "times": 0})
+    assert run_module(INFO, details=True)["error_code"] == "azure_error"
+
+
 def test_central_zone_in_another_subscription(arm):
     make_hub(arm)
     make_zone(arm, hub(ZONE))

@@ -282,6 +282,19 @@ def test_changing_the_network_under_attached_homes(arm):
     assert run_module(MODULE, **storage(network=service_network(), force=True))["changed"]
 
 
+def test_an_account_that_was_closed_by_hand_is_opened_again_under_attached_homes(arm):
+    run_module(MODULE, **storage(network=service_network()))
+    attach(arm)
+    body = {"properties": {"publicNetworkAccess": "Disabled"}}
+    arm.request("PATCH", storage_id(arm, ACCOUNT), body, STORAGE_API)
+
+    assert_refused(run_module(MODULE, **storage()), "in_use", "from service_endpoint to private_endpoint")
+    repaired = run_module(MODULE, **storage(network=service_network()))
+
+    assert [one["resource"] for one in repaired["plan"]] == ["storage account teamhomes01"]
+    assert repaired["storage"]["network"]["public_network_access"] == "Enabled"
+
+
 def attach(arm):
     run_module(
         "azlin_attachment",

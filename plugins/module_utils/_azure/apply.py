@@ -9,7 +9,6 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextvars import ContextVar
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
@@ -31,9 +30,6 @@ _NETWORK_KINDS = (
     "private endpoint",
     "DNS zone group",
 )
-
-# What a step that is being carried out tells as soon as Azure has accepted its request.
-_accepted: ContextVar[Future | None] = ContextVar("accepted", default=None)
 
 
 def check_name(azure, account_id, deadline):
@@ -79,23 +75,24 @@ def apply(azure, plan, deadline):
 
 def _perform_and_tell(azure, step, deadline, accepted):
     """Perform a step; ``accepted`` is done when Azure has taken the request, at the latest when the step ends well."""
-    _accepted.set(accepted)
-    perform(azure, step, deadline)
-    _tell_accepted()
+
+    def tell():
+        if not accepted.done():
+            accepted.set_result(None)
+
+    perform(azure, step, deadline, tell)
+    tell()
 
 
-def _tell_accepted():
-    news = _accepted.get()
-    if news is not None and not news.done():
-        news.set_result(None)
+def perform(azure, step, deadline, tell_accepted):
+    """Send one step, wait for its end and make sure that the resource is what it should be.
 
-
-def perform(azure, step, deadline):
-    """Send one step, wait for its end and make sure that the resource is what it should be."""
+    ``tell_accepted`` is called as soon as an operation has begun.
+    """
     doing = f"{step.action.capitalize()[:-1]}ing {step.resource}"
     default = "network_failed" if step.kind in _NETWORK_KINDS else "create_failed"
     try:
-        content = while_busy(lambda: _send(azure, step, deadline, doing), deadline, doing)
+        content = while_busy(lambda: _send(azure, step, deadline, doing, tell_accepted), deadline, doing)
     except AzlinError:
         raise
     except Exception as exc:
@@ -104,31 +101,37 @@ def perform(azure, step, deadline):
         verify(content, step.id, doing, default)
 
 
-def _send(azure, step, deadline, doing):
+def _send(azure, step, deadline, doing, tell_accepted):
+    """The body of the answer, or of the end of the operation that the request began."""
+    try:
+        answer = _handler(step)(azure, step)
+        if not hasattr(answer, "wait"):
+            return answer
+        tell_accepted()
+        return finish(answer, deadline, doing)
+    except Exception as exc:
+        if step.action == "delete" and errors.is_missing(exc):
+            return None
+        raise
+
+
+def _handler(step):
     if step.action == "delete":
-        try:
-            return _DELETIONS[step.kind](azure, step, deadline, doing)
-        except Exception as exc:
-            if errors.is_missing(exc):
-                return None
-            raise
-    if step.action == "restore":
-        return _restored_share(azure, step)
-    return _WRITES[step.kind](azure, step, deadline, doing)
+        return _DELETIONS[step.kind]
+    return _restored_share if step.action == "restore" else _WRITES[step.kind]
 
 
-def _long(begin, deadline, doing, *args, **kwargs):
-    poller = begin(*args, cls=wire.body, polling_interval=POLLING_INTERVAL, **kwargs)
-    _tell_accepted()
-    return finish(poller, deadline, doing)
+def _begun(begin, *args, **kwargs):
+    """The poller of an operation."""
+    return begin(*args, cls=wire.body, polling_interval=POLLING_INTERVAL, **kwargs)
 
 
-def _virtual_network(azure, step, deadline, doing):
+def _virtual_network(azure, step):
     begin = azure.network(step.id.subscription).virtual_networks.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
+    return _begun(begin, step.id.resource_group, step.id.name, step.body)
 
 
-def _subnet(azure, step, deadline, doing):
+def _subnet(azure, step):
     """Azure replaces a subnet as a whole, so it is read at the last moment and sent only if it is still the same."""
     subnets = azure.network(step.id.subscription).subnets
     where = (step.id.resource_group, step.id.parent.name, step.id.name)
@@ -136,37 +139,37 @@ def _subnet(azure, step, deadline, doing):
     if step.action == "update":
         now = subnets.get(*where, cls=wire.body)
         body, headers = with_service_endpoint(now), {"If-Match": now["etag"]} if now.get("etag") else {}
-    return _long(subnets.begin_create_or_update, deadline, doing, *where, body, headers=headers)
+    return _begun(subnets.begin_create_or_update, *where, body, headers=headers)
 
 
-def _security_rule(azure, step, deadline, doing):
+def _security_rule(azure, step):
     begin = azure.network(step.id.subscription).security_rules.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+    return _begun(begin, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
-def _zone(azure, step, deadline, doing):
+def _zone(azure, step):
     begin = azure.private_dns(step.id.subscription).private_zones.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
+    return _begun(begin, step.id.resource_group, step.id.name, step.body)
 
 
-def _link(azure, step, deadline, doing):
+def _link(azure, step):
     begin = azure.private_dns(step.id.subscription).virtual_network_links.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+    return _begun(begin, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
-def _account(azure, step, deadline, doing):
+def _account(azure, step):
     accounts = azure.storage().storage_accounts
     if step.action == "create":
-        return _long(accounts.begin_create, deadline, doing, step.id.resource_group, step.id.name, step.body)
+        return _begun(accounts.begin_create, step.id.resource_group, step.id.name, step.body)
     return accounts.update(step.id.resource_group, step.id.name, step.body, cls=wire.body)
 
 
-def _file_service(azure, step, _deadline, _doing):
+def _file_service(azure, step):
     send = azure.storage().file_services.set_service_properties
     return send(step.id.resource_group, step.id.parent.name, step.body, cls=wire.body)
 
 
-def _share(azure, step, _deadline, _doing):
+def _share(azure, step):
     shares = azure.storage().file_shares
     send = shares.create if step.action == "create" else shares.update
     return send(step.id.resource_group, step.id.names[0], step.id.name, step.body, cls=wire.body)
@@ -177,35 +180,34 @@ def _restored_share(azure, step):
     azure.storage().file_shares.restore(step.id.resource_group, step.id.names[0], step.id.name, step.body)
 
 
-def _endpoint(azure, step, deadline, doing):
+def _endpoint(azure, step):
     begin = azure.network(step.id.subscription).private_endpoints.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.name, step.body)
+    return _begun(begin, step.id.resource_group, step.id.name, step.body)
 
 
-def _zone_group(azure, step, deadline, doing):
+def _zone_group(azure, step):
     begin = azure.network(step.id.subscription).private_dns_zone_groups.begin_create_or_update
-    return _long(begin, deadline, doing, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
+    return _begun(begin, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
-def _delete_share(azure, step, _deadline, _doing):
+def _delete_share(azure, step):
     # Always said, since the service's own default deletes the snapshots along with the share.
     shares = azure.storage().file_shares
     shares.delete(step.id.resource_group, step.id.names[0], step.id.name, include=step.body["include"])
 
 
-def _delete_account(azure, step, _deadline, _doing):
+def _delete_account(azure, step):
     azure.storage().storage_accounts.delete(step.id.resource_group, step.id.name)
 
 
-def _delete_endpoint(azure, step, deadline, doing):
+def _delete_endpoint(azure, step):
     begin = azure.network(step.id.subscription).private_endpoints.begin_delete
-    finish(begin(step.id.resource_group, step.id.name, polling_interval=POLLING_INTERVAL), deadline, doing)
+    return begin(step.id.resource_group, step.id.name, polling_interval=POLLING_INTERVAL)
 
 
-def _delete_zone_group(azure, step, deadline, doing):
+def _delete_zone_group(azure, step):
     begin = azure.network(step.id.subscription).private_dns_zone_groups.begin_delete
-    poller = begin(step.id.resource_group, step.id.parent.name, step.id.name, polling_interval=POLLING_INTERVAL)
-    finish(poller, deadline, doing)
+    return begin(step.id.resource_group, step.id.parent.name, step.id.name, polling_interval=POLLING_INTERVAL)
 
 
 _WRITES = {

@@ -29,8 +29,10 @@ def awaited(wanted, present):
 
 def held(wanted, present):
     """Whether hosts reach the account over subnets and nothing else is ready for them yet."""
-    admits = present.account is not None and result.network_mode(present.account) == "service_endpoint"
-    return admits and awaited(wanted, present)
+    account = present.account
+    if account is None or result.public_network_access(account) == "Disabled":
+        return False
+    return result.network_mode(account) == "service_endpoint" and awaited(wanted, present)
 
 
 def warnings(wanted, before, after):

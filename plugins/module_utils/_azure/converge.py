@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     approval,
@@ -104,6 +105,8 @@ def _verify(wanted, present):
 
 
 def _absent(azure, wanted, deadline, check_mode):
+    # The options of the network told where the endpoint was made; the account, if it is there, knows where it is.
+    wanted = replace(wanted, network=None)
     wanted, present = located(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
     if planned and not check_mode:

@@ -110,6 +110,8 @@ def check_options(params):
     names.share_name(params["share"])
     if params["wait_timeout"] < 1:
         raise invalid("wait_timeout", params["wait_timeout"], "it is not a positive number", "Use for example 1800.")
+    if params["network"] is not None:
+        _check_network(params["network"])
     if params["state"] == "absent":
         _check_confirmation(params)
         return
@@ -125,8 +127,6 @@ def check_options(params):
     _tags(params["tags"])
     if params["location"] is not None:
         names.location(params["location"])
-    if params["network"] is not None:
-        _check_network(params["network"])
 
 
 def _check_confirmation(params):

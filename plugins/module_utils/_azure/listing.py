@@ -43,6 +43,14 @@ class Shares:
     moment: datetime
 
 
+@dataclass(frozen=True)
+class Endpoints:
+    """The private endpoints of an account: pairs with their zone group, and why others could not be read."""
+
+    pairs: list
+    problems: list
+
+
 def check_options(params):
     """Raise for options that cannot work."""
     if params["name"] is not None:
@@ -71,12 +79,13 @@ def listing(azure, params):
     crowded = _crowded_regions(params, shown)
     found = observe.concurrently(_calls(azure, params, shown, attached, crowded), workers=WORKERS)
     price_list = found["prices"]
+    endpoints = {account["id"]: found.get((account["id"], "endpoints"), Endpoints([], [])) for account in shown}
     storages = [
         result.storage(
             account,
             found.get((account["id"], "file_service")),
             share,
-            [pair for pair in found.get((account["id"], "endpoints"), []) if pair],
+            endpoints[account["id"]].pairs,
             attached.get(account["name"], []),
             found[account["id"], "shares"].listed,
             found[account["id"], "shares"].moment,
@@ -89,7 +98,11 @@ def listing(azure, params):
     return {
         "storages": sorted(storages, key=lambda storage: (storage["name"], storage["share"])),
         "cost": cost.totals(storages, price_list.currency),
-        "warnings": problems + [_not_listed(region) for region in sorted(crowded)],
+        "warnings": [
+            *problems,
+            *(_not_listed(region) for region in sorted(crowded)),
+            *(problem for one in endpoints.values() for problem in one.problems),
+        ],
     }
 
 
@@ -145,7 +158,7 @@ def _file_service_call(azure, account):
 
 
 def _endpoints_call(azure, account):
-    return lambda: [_endpoint(azure, one) for one in _endpoint_ids(account)]
+    return lambda: _endpoints(azure, account)
 
 
 def _shares(azure, account, wanted, only):
@@ -201,8 +214,37 @@ def _endpoint_ids(account):
     return [names.parse_resource_id(one, "id") for one in found if one]
 
 
+# What Azure says to an identity that has no role there, is of another tenant, or does not see the subscription. One
+# whose credentials were no good would not have come so far.
+_NOT_FOR_US = ("authorization_failed", "authentication_failed", "not_found")
+
+
+def _endpoints(azure, account):
+    """What may be read of an account's private endpoints; they can be of other people, who show them to nobody."""
+    account_id, found = names.parse_resource_id(account["id"], "id"), Endpoints([], [])
+    for endpoint_id in _endpoint_ids(account):
+        try:
+            pair = _endpoint(azure, endpoint_id)
+        except AzlinError as error:
+            if error.error_code not in _NOT_FOR_US or _is_beside(endpoint_id, account_id):
+                raise
+            found.problems.append(
+                f"{account['name']}: subnet, address and DNS zone of a private endpoint are not known, since the "
+                f"identity may not read {endpoint_id}. {error.msg}"
+            )
+        else:
+            found.pairs.extend([pair] if pair else [])
+    return found
+
+
+def _is_beside(endpoint_id, account_id):
+    """Whether an endpoint is in the resource group of the account, where a failed query is an error."""
+    mine, its = ((one.subscription.lower(), one.resource_group.lower()) for one in (account_id, endpoint_id))
+    return mine == its
+
+
 def _endpoint(azure, endpoint_id):
-    """A private endpoint and its zone group, or None when the endpoint is gone or belongs to somebody else."""
+    """A private endpoint and its zone group, or None when the endpoint is gone."""
     network = azure.network(endpoint_id.subscription)
     group, name = endpoint_id.resource_group, endpoint_id.name
     endpoint = observe.read("the private endpoint", network.private_endpoints.get, group, name)

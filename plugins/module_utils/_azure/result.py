@@ -139,12 +139,20 @@ def public_network_access(account):
 
 
 def network_mode(account):
-    """How the account is reached, or None when neither mode of this collection fits."""
-    if public_network_access(account) == "Disabled":
-        return "private_endpoint"
-    if subnet_rules(account):
+    """How the account is reached, or None when neither mode of this collection fits.
+
+    An account that admits subnets is in service-endpoint mode, even while somebody keeps its public endpoint closed by
+    hand, unless hosts come in over a private endpoint then.
+    """
+    is_closed = public_network_access(account) == "Disabled"
+    connected = properties(account).get("privateEndpointConnections") or []
+    if subnet_rules(account) and not (is_closed and any(_is_approved(connection) for connection in connected)):
         return "service_endpoint"
-    return "private_endpoint" if properties(account).get("privateEndpointConnections") else None
+    return "private_endpoint" if is_closed or connected else None
+
+
+def _is_approved(connection):
+    return dig(connection, "properties", "privateLinkServiceConnectionState", "status") == "Approved"
 
 
 def nfs_encryption_required(file_service):

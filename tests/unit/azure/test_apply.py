@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -25,12 +26,11 @@ def step(key, **waits):
 
 @pytest.fixture
 def written(monkeypatch):
-    """Key -> what a step does when it is sent; each answers like a resource that works."""
+    """Key -> what a step does when it is sent; each answers with its poller, or like a resource that works."""
     actions = {}
 
-    def write(azure, sent, deadline, doing):
-        actions[sent.key]()
-        return {"id": str(sent.id)}
+    def write(azure, sent):
+        return actions[sent.key]() or {"id": str(sent.id)}
 
     monkeypatch.setitem(apply._WRITES, "storage account", write)
     return actions
@@ -51,21 +51,31 @@ class Poller:
         return self._event.is_set()
 
     def result(self):
-        """Nothing of interest."""
-        return {}
+        """A resource that works."""
+        return {"id": make.ACCOUNT_ID}
 
 
 def test_a_step_can_start_as_soon_as_another_is_accepted(written):
     second_began = threading.Event()
-    written["first"] = lambda: apply._long(lambda **options: Poller(second_began), Deadline(30), "Waiting")
+    written["first"] = lambda: Poller(second_began)
     written["second"] = second_began.set
     apply.apply(None, [step("first"), step("second", needs_begun=("first",))], Deadline(30))
     assert second_began.is_set()
 
 
 def test_a_step_that_needs_another_waits_for_its_end(written):
-    order = []
-    written["first"] = lambda: (apply._tell_accepted(), order.append("first"))
+    order, over = [], threading.Event()
+
+    class Ending(Poller):
+        """An operation that is over after its first wait."""
+
+        def wait(self, timeout):
+            """The end comes later than the acceptance: a step that waits for less has the time to show it."""
+            time.sleep(0.1)
+            order.append("first")
+            over.set()
+
+    written["first"] = lambda: Ending(over)
     written["second"] = lambda: order.append("second")
     apply.apply(None, [step("second", needs=("first",)), step("first")], Deadline(30))
     assert order == ["first", "second"]

@@ -167,6 +167,20 @@ def test_what_is_unknown_is_null():
         ({"publicNetworkAccess": "Disabled"}, "private_endpoint"),
         ({"networkAcls": {"virtualNetworkRules": [{"id": "x"}]}, "publicNetworkAccess": None}, "service_endpoint"),
         ({"publicNetworkAccess": "Enabled", "privateEndpointConnections": []}, None),
+        # Closed by hand: the subnets come in again when it is opened, and nobody comes in another way.
+        ({"networkAcls": {"virtualNetworkRules": [{"id": "x"}]}, "privateEndpointConnections": []}, "service_endpoint"),
+        (
+            {
+                "networkAcls": {"virtualNetworkRules": [{"id": "x"}]},
+                "privateEndpointConnections": [
+                    {"properties": {"privateLinkServiceConnectionState": {"status": "Pending"}}}
+                ],
+            },
+            "service_endpoint",
+        ),
+        ({"networkAcls": {"virtualNetworkRules": [{"id": "x"}]}}, "private_endpoint"),
+        # Still without its endpoint.
+        ({"privateEndpointConnections": []}, "private_endpoint"),
     ],
 )
 def test_network_mode(properties, mode):

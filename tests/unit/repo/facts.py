@@ -61,11 +61,11 @@ def variables(playbook):
     return set(argument_spec(playbook)) | set(pacing)
 
 
-def module_documentation(module):
+def module_documentation(module, part="DOCUMENTATION"):
     for node in tree_of(f"plugins/modules/{module}.py").body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "DOCUMENTATION":
+        if isinstance(node, ast.Assign) and node.targets[0].id == part:
             return yaml.safe_load(ast.literal_eval(node.value))
-    raise LookupError(f"{module} has no DOCUMENTATION")
+    raise LookupError(f"{module} has no {part}")
 
 
 def table_rows(path, heading):
