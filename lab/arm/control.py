@@ -10,7 +10,7 @@ import math
 import typing
 import uuid
 
-from lab.arm import provisioning, shares
+from lab.arm import metrics, provisioning, shares
 from lab.arm.assertions import Trusted
 from lab.arm.cloud import Answer, Cloud
 from lab.arm.exports import ACCOUNTS, SHARES
@@ -116,6 +116,12 @@ def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _set_metrics(cloud: Cloud, body: typing.Any) -> Answer:
+    """Set the values by hour of a ``metric`` of an ``account``, of one ``share`` or of what concerns none."""
+    metrics.set_series(cloud, body["account"], body["metric"], body.get("share"), body["points"])
+    return Answer(204)
+
+
 def _add_subscriptions(cloud: Cloud, body: typing.Any) -> Answer:
     cloud.store.facts["subscriptions"] = [str(uuid.UUID(one)) for one in body]
     return Answer(204)
@@ -145,6 +151,7 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("PUT", "/_lab/checkpoint"): _checkpoint,
     ("POST", "/_lab/rewind"): _rewind,
     ("POST", "/_lab/let-pass"): _let_pass,
+    ("PUT", "/_lab/metrics"): _set_metrics,
     ("PUT", "/_lab/subscriptions"): _add_subscriptions,
     ("POST", "/_lab/reset"): _reset,
 }
