@@ -95,6 +95,8 @@ def _number(option, value):
 def estimate(size, location, redundancy="LRS", private_endpoints=0, days=30):
     """The filter."""
     try:
+        if redundancy not in ("LRS", "ZRS"):
+            raise invalid("redundancy", redundancy, "NFS shares have LRS or ZRS", "Use LRS or ZRS.")
         billed = cost.Billed(
             billing_model="provisioned_v1",
             redundancy=redundancy,

@@ -67,9 +67,7 @@ def _attached(storage, _days, _keep_tag, _hosts):
 def _mounted(storage, _days, _keep_tag, hosts):
     path = f":/{storage['name']}/{storage['share']}"
     using = [f"{one['host']} has a home on it" for one in hosts if str(one.get("source") or "").endswith(path)]
-    silent = [
-        f"{one['host']} may have a home on it: {one['silent']}" for one in hosts if one.get("silent") is not None
-    ]
+    silent = [f"{one['host']} may have a home on it: {one['silent']}" for one in hosts if one.get("silent")]
     return using, silent
 
 
