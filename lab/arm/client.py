@@ -93,7 +93,7 @@ class LabClient:
         self._control("POST", "rewind")
 
     def let_pass(self, hours: float) -> None:
-        """Let hours pass for shares: their earliest decreases and the end of soft-deleted ones come nearer."""
+        """Let hours pass: accounts get older, earliest decreases and the end of soft-deleted shares come nearer."""
         self._control("POST", "let-pass", {"hours": hours})
 
     def metrics(self, account: str, metric: str, points: dict[str, float], share: str | None = None) -> None:

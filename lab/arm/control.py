@@ -108,7 +108,7 @@ def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
 
 
 def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
-    """Let ``hours`` pass for shares: what has to be waited for, and what is kept for a time."""
+    """Let ``hours`` pass: accounts get older, with what has to be waited for and what is kept for a time."""
     for share in cloud.store.all(SHARES):
         provisioning.let_pass(share, float(body["hours"]))
     for account in cloud.store.all(ACCOUNTS):

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - azlin.storage project (!UNKNOWN)
 description:
-  - Takes the provisioned size of an Azure Files NFS share and returns what it costs by the built-in table of list prices
-    in USD. The table knows provisioned v1 in some regions only; what it does not know is null.
+  - Takes the provisioned size of an Azure Files NFS share and returns what it costs by the built-in table of list
+    prices in USD. The table knows provisioned v1 in some regions only; what it does not know is null.
   - For prices of today, and in other currencies, see M(azlin.storage.azlin_storage_info).
 options:
   _input:

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - azlin.storage project (!UNKNOWN)
 description:
-  - Takes a storage as M(azlin.storage.azlin_storage_info) returns it and returns its cost with another size, at the same
-    prices. IOPS and throughput stay as they are.
+  - Takes a storage as M(azlin.storage.azlin_storage_info) returns it and returns its cost with another size, at the
+    same prices. IOPS and throughput stay as they are.
 options:
   _input:
     description:

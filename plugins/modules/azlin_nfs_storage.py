@@ -627,7 +627,7 @@ storage:
           description: Where the share is mounted.
           type: str
     warnings:
-      description: What is worth a warning, that the share has reached 80 or 90 % of its size; null when that is unknown.
+      description: What is worth a warning, that 80 or 90 % of the size are used; null when the use is unknown.
       type: list
       elements: str
 plan:

@@ -18,7 +18,7 @@ sizes = st.integers(1, 200_000)
 
 @pytest.mark.parametrize(
     ("used", "level"),
-    [(0, None), (80 * GIB - 1, None), (80 * GIB, "80 %"), (90 * GIB - 1, "80 %"), (90 * GIB, "90 %"), (101 * GIB, "90 %")],
+    [(0, None), (80 * GIB - 1, None), (80 * GIB, "80 %"), (90 * GIB - 1, "80 %"), (90 * GIB, "90 %")],
 )
 def test_warnings_begin_at_80_and_at_90_percent(used, level):
     found = capacity.warnings("teamhomes01", "home", used, 100)

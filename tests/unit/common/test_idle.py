@@ -42,7 +42,7 @@ def history(**changes):
 
 
 def counts(*values):
-    return history(transactions=[{"time": date, "count": value} for date, value in zip(DATES, values)])
+    return history(transactions=[{"time": date, "count": value} for date, value in zip(DATES, values, strict=True)])
 
 
 def verdict(one, hosts=(), days=DAYS, keep_tag="azlin-keep"):
