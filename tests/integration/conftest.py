@@ -16,7 +16,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import waiter
 from lab.arm.seed import seed
 from lab.arm.server import running
 
-
 COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
 PROGRAMS = pathlib.Path(sys.executable).parent
 
