@@ -128,7 +128,7 @@ def test_grow_by_steps_up_to_the_cap(arm, disk, ansible):
     assert "grows to 564 GiB" in said and "97.54 USD a month" in said
     assert [grow()[1], grow()[1]] == [564, 600]
     said, size = grow()
-    assert (size, "it may not grow beyond 600 GiB" in said, "changed=0" in said) == (600, True, True)
+    assert (size, "600 GiB are its cap" in said, "changed=0" in said) == (600, True, True)
 
 
 def test_list_shows_what_others_own_on_request(arm, ansible):

@@ -47,11 +47,11 @@ def growth(size_gib, used_bytes, at, step, cap):
     if not reaches(used_bytes, size_gib, at):
         return _stays(size_gib, f"less than {at} % of {size_gib} GiB are used")
     if size_gib >= cap_gib:
-        return _stays(size_gib, f"{at} % of {size_gib} GiB are used, but it may not grow beyond {cap_gib} GiB")
+        return _stays(size_gib, f"at least {at} % of {size_gib} GiB are used, but {cap_gib} GiB are its cap")
     return {
         "grow": True,
         "size_gib": min(size_gib + step_gib, cap_gib),
-        "reason": f"{at} % or more of {size_gib} GiB are used",
+        "reason": f"at least {at} % of {size_gib} GiB are used",
     }
 
 

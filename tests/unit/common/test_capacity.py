@@ -40,7 +40,7 @@ def test_growth_by_a_step_up_to_the_cap(size, used_gib, grown):
 
 
 def test_the_reason_tells_a_cap_from_an_empty_share():
-    assert "300 GiB" in capacity.growth(300, 300 * GIB, 80, "50GiB", "300GiB")["reason"]
+    assert "300 GiB are its cap" in capacity.growth(300, 300 * GIB, 80, "50GiB", "300GiB")["reason"]
     assert "less than 80 %" in capacity.growth(300, 0, 80, "50GiB", "300GiB")["reason"]
 
 
