@@ -14,6 +14,7 @@ author:
 description:
   - Takes a storage as M(azlin.storage.azlin_storage_info) returns it and returns its cost with another size, at the
     same prices. IOPS and throughput stay as they are.
+positional: size
 options:
   _input:
     description:
