@@ -217,6 +217,9 @@ def build(shell: Shell, tally: Tally) -> None:
     for name in stems("plugins/modules", ".py"):
         status, output = shell.run("ansible-doc", f"azlin.storage.{name}", quiet=True, **elsewhere)
         tally.check(f"ansible-doc {name}", status == 0 and f"> MODULE azlin.storage.{name}" in output)
+    for name in stems("plugins/filter", ".py"):
+        status, output = shell.run("ansible-doc", "-t", "filter", f"azlin.storage.{name}", quiet=True, **elsewhere)
+        tally.check(f"ansible-doc -t filter {name}", status == 0 and f"> FILTER azlin.storage.{name}" in output)
     for role in sorted(path.parent.parent.name for path in (ROOT / "roles").glob("*/meta/argument_specs.yml")):
         status, output = shell.run("ansible-doc", "-t", "role", f"azlin.storage.{role}", quiet=True, **elsewhere)
         tally.check(f"ansible-doc -t role {role}", status == 0 and "ENTRY POINT" in output)

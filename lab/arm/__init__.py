@@ -5,9 +5,10 @@
 
 Unmodified SDK clients talk to it over HTTPS: cloud metadata under ``/metadata/endpoints``, tokens for one service
 principal, resource groups, tags, virtual networks, subnets, interfaces, private endpoints, private DNS, storage
-accounts, file services, file shares, and virtual machines as far as tags and lists need them. Paths are answered by
-handlers that the modules here register for a type; ``app`` takes requests apart, ``cloud`` holds what handlers share,
-``store`` the resources, ``operations`` what is under way, ``exports`` works out what the NFS server must serve.
+accounts, file services and their metrics, file shares, and virtual machines as far as tags and lists need them. Paths
+are answered by handlers that the modules here register for a type; ``app`` takes requests apart, ``cloud`` holds what
+handlers share, ``store`` the resources, ``operations`` what is under way, ``exports`` works out what the NFS server
+must serve.
 
 Known differences from Azure, on purpose:
 
@@ -16,8 +17,9 @@ Known differences from Azure, on purpose:
 - ``nextAllowedQuotaDowngradeTime`` is shown for provisioned v1 shares, too.
 - Only provisioned v1 accounts (``Premium_LRS``, ``Premium_ZRS``) and general-purpose ones; no blobs, queues, keys.
 - Network security groups, route tables and the like are kept on subnets as they are sent, and never looked up.
+- Metrics are what the control path set: a moment without such a value has none, also where Azure would show a 0.
 - Of the peers of a virtual network, and of IP rules, the data plane hears nothing (Azure ignores IP rules for NFS).
 
 ``/_lab/`` is the control path (``client.LabClient`` speaks it): request log, fault rules, profile, names taken
-elsewhere, reset. It wants the header ``x-lab-key`` with the key from ``arm.json``.
+elsewhere, metrics, reset. It wants the header ``x-lab-key`` with the key from ``arm.json``.
 """

@@ -31,6 +31,7 @@ from lab.arm import (
     errors,
     ids,
     metadata,
+    metrics,
     network,
     polling,
     prices,
@@ -48,7 +49,11 @@ from lab.arm.ids import Target
 from lab.arm.store import timestamp
 
 HANDLERS = (compute, dns, endpoints, network, polling, resources, security, shares, storage)
-TAGS_SUFFIX = re.compile(r"/providers/Microsoft\.Resources/tags/default/?$", re.IGNORECASE)
+# What any resource can be asked besides, by the end of the path.
+EXTENSIONS: tuple[tuple[re.Pattern, typing.Callable], ...] = (
+    (re.compile(r"/providers/Microsoft\.Resources/tags/default/?$", re.IGNORECASE), resources.tags_at_scope),
+    (metrics.SUFFIX, metrics.list_metrics),
+)
 # Children with a location of their own: asked for without their parent, the Resource Manager misses themselves.
 TRACKED_CHILDREN = {LINKS}
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
@@ -177,8 +182,11 @@ class _Exchange:
     async def _manage(self, rule: Rule | None) -> Answer:
         """A request to the Resource Manager proper."""
         self._api_version()
-        tags = TAGS_SUFFIX.search(self.path)
-        target = ids.parse(TAGS_SUFFIX.sub("", self.path) if tags else self.path)
+        path, extension = self.path, None
+        for suffix, found in EXTENSIONS:
+            if suffix.search(path):
+                path, extension = suffix.sub("", path), found
+        target = ids.parse(path)
         if target is None:
             raise ArmError(404, "InvalidResourceType", f"No resource is found at '{self.path}'.")
         self._check_subscription(target)
@@ -193,7 +201,7 @@ class _Exchange:
         )
         reading = self.method in ("GET", "HEAD")
         await asyncio.sleep(self.cloud.profile.read if reading else self.cloud.profile.write)
-        handler = resources.tags_at_scope if tags else self._handler(call)
+        handler = extension or self._handler(call)
         answer = handler(call)
         if inspect.isawaitable(answer):
             answer = await answer

@@ -93,8 +93,12 @@ class LabClient:
         self._control("POST", "rewind")
 
     def let_pass(self, hours: float) -> None:
-        """Let hours pass for shares: their earliest decreases and the end of soft-deleted ones come nearer."""
+        """Let hours pass: accounts get older, earliest decreases and the end of soft-deleted shares come nearer."""
         self._control("POST", "let-pass", {"hours": hours})
+
+    def metrics(self, account: str, metric: str, points: dict[str, float], share: str | None = None) -> None:
+        """Set values of a metric by hour (``2026-11-01T00:00:00Z``), of a share or of what concerns none."""
+        self._control("PUT", "metrics", {"account": account, "metric": metric, "share": share, "points": points})
 
     def subscriptions(self, *subscription_ids: str) -> None:
         """Let the principal see further, empty subscriptions."""

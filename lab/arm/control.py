@@ -10,7 +10,7 @@ import math
 import typing
 import uuid
 
-from lab.arm import provisioning, shares
+from lab.arm import metrics, provisioning, shares
 from lab.arm.assertions import Trusted
 from lab.arm.cloud import Answer, Cloud
 from lab.arm.exports import ACCOUNTS, SHARES
@@ -108,11 +108,17 @@ def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
 
 
 def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
-    """Let ``hours`` pass for shares: what has to be waited for, and what is kept for a time."""
+    """Let ``hours`` pass: accounts get older, with what has to be waited for and what is kept for a time."""
     for share in cloud.store.all(SHARES):
         provisioning.let_pass(share, float(body["hours"]))
     for account in cloud.store.all(ACCOUNTS):
         shares.let_pass(account, float(body["hours"]))
+    return Answer(204)
+
+
+def _set_metrics(cloud: Cloud, body: typing.Any) -> Answer:
+    """Set the values by hour of a ``metric`` of an ``account``, of one ``share`` or of what concerns none."""
+    metrics.set_series(cloud, body["account"], body["metric"], body.get("share"), body["points"])
     return Answer(204)
 
 
@@ -145,6 +151,7 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("PUT", "/_lab/checkpoint"): _checkpoint,
     ("POST", "/_lab/rewind"): _rewind,
     ("POST", "/_lab/let-pass"): _let_pass,
+    ("PUT", "/_lab/metrics"): _set_metrics,
     ("PUT", "/_lab/subscriptions"): _add_subscriptions,
     ("POST", "/_lab/reset"): _reset,
 }

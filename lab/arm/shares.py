@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import datetime
 import time
 
 from lab.arm import errors, ids, provisioning, validation
@@ -15,7 +14,7 @@ from lab.arm.cloud import Answer, Call, Cloud, route
 from lab.arm.errors import ArmError
 from lab.arm.exports import SHARES
 from lab.arm.storage import require_provisioned
-from lab.arm.store import Record, now, public, timestamp
+from lab.arm.store import Record, earlier, now, public, timestamp
 
 SERVICES = "Microsoft.Storage/storageAccounts/fileServices"
 USAGES = f"{SERVICES}/usages"
@@ -345,11 +344,11 @@ def expire_deleted(cloud: Cloud, account: Record) -> None:
 
 
 def let_pass(account: Record, hours: float) -> None:
-    """Let hours pass for the soft-deleted shares of an account."""
+    """Let hours pass for an account and its soft-deleted shares."""
+    account["properties"]["creationTime"] = earlier(account["properties"]["creationTime"], hours)
     for share in account["lab"]["deleted_shares"]:
         share["lab"]["expires"] -= hours * 3600
-        deleted = datetime.datetime.strptime(share["lab"]["deleted"][:-2] + "Z", "%Y-%m-%dT%H:%M:%S.%f%z")
-        share["lab"]["deleted"] = timestamp(deleted - datetime.timedelta(hours=hours))
+        share["lab"]["deleted"] = earlier(share["lab"]["deleted"], hours)
 
 
 def _take_snapshot(share: Record) -> Answer:

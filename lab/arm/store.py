@@ -31,6 +31,12 @@ def timestamp(moment: datetime.datetime | None = None) -> str:
     return (moment or now()).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
+def earlier(text: str, hours: float) -> str:
+    """A time as Azure writes it, so many hours before another."""
+    moment = datetime.datetime.strptime(text[:-2] + "Z", "%Y-%m-%dT%H:%M:%S.%f%z")
+    return timestamp(moment - datetime.timedelta(hours=hours))
+
+
 def new_etag() -> str:
     """An entity tag that no earlier state of a resource had."""
     return f'W/"{uuid.uuid4()}"'

@@ -628,6 +628,10 @@ storage:
         mount_point:
           description: Where the share is mounted.
           type: str
+    warnings:
+      description: What is worth a warning, that 80 or 90 % of the size are used; null when the use is unknown.
+      type: list
+      elements: str
 plan:
   description: The steps of the run, or in check mode those that would be taken, in their order.
   returned: success

@@ -56,11 +56,18 @@ options:
         Azure admits 100 lists in five minutes, but 800 reads."
       - Without effect when O(name) or O(share) is given.
     type: bool
+  history_days:
+    description:
+      - For how many days up to now, 1 to 90, to add RV(storages[].history) from Azure Monitor. When not set, none.
+      - It takes two requests for each share and one for each account, and the action
+        C(Microsoft.Insights/metrics/read).
+    type: int
 notes:
   - The list of an account's shares does not say how much they hold, so each share is read once. A listing takes at most
     two requests for an account with one share, and one more for every further share.
   - "Sources: Azure documentation, REST reference of Microsoft.Storage file shares (C($expand=stats)), scalability
-    targets of storage accounts."
+    targets of storage accounts, supported metrics of Microsoft.Storage/storageAccounts/fileServices, REST reference of
+    Azure Monitor metrics."
 seealso:
   - module: azlin.storage.azlin_nfs_storage
 """
@@ -74,6 +81,12 @@ EXAMPLES = r"""
   azlin.storage.azlin_storage_info:
     name: teamhomes01
     resource_group: team
+  register: one
+
+- name: One storage with its use in the last month
+  azlin.storage.azlin_storage_info:
+    name: teamhomes01
+    history_days: 30
   register: one
 
 - name: What all of them cost in euros
@@ -310,6 +323,42 @@ storages:
         mount_point:
           description: Where the share is mounted.
           type: str
+    warnings:
+      description: What is worth a warning, that 80 or 90 % of the size are used; null when the use is unknown.
+      type: list
+      elements: str
+    history:
+      description:
+        - Use and transactions of the last days in UTC, the oldest first and today, which is not over, last.
+      returned: when O(history_days) is set
+      type: dict
+      contains:
+        used:
+          description: The largest use of each day, by the hour. Azure renews it several times a day.
+          type: list
+          elements: dict
+          contains:
+            time:
+              description: When the day began.
+              type: str
+              sample: "2026-11-01T00:00:00Z"
+            bytes:
+              description: What was used, in bytes; null when Azure does not say.
+              type: int
+        transactions:
+          description: How many requests to the share there were each day.
+          type: list
+          elements: dict
+          contains:
+            time:
+              description: When the day began.
+              type: str
+              sample: "2026-11-01T00:00:00Z"
+            count:
+              description:
+                - The number of requests; null when Azure does not say. Where Azure has no number for the share, but 0
+                  for the whole account, it is 0.
+              type: int
 cost:
   description: What the storages cost a month together, an estimate.
   returned: success
@@ -373,6 +422,7 @@ def main():
         "unmanaged": {"type": "bool", "default": False},
         "details": {"type": "bool"},
         "all_shares": {"type": "bool"},
+        "history_days": {"type": "int"},
     }
     module = AnsibleModule(argument_spec={**options, **price_options(), **auth_options()}, supports_check_mode=True)
     run_module(module, lambda: query(module))

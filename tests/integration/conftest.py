@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import waiters
 from lab.arm.seed import seed
 from lab.arm.server import running
+
+COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
+PROGRAMS = pathlib.Path(sys.executable).parent
 
 
 class Disk:
@@ -60,3 +68,22 @@ def arm(server, monkeypatch):
         monkeypatch.setenv(name, value)
     server.clear_requests()
     return server
+
+
+@pytest.fixture
+def ansible(arm, tmp_path):
+    """Call a program of Ansible: ``ansible("ansible", "localhost", "-m", ...)``."""
+    environ = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_HOME": str(tmp_path),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+        "LC_ALL": "C.UTF-8",
+    }
+
+    def call(program, *arguments):
+        argv = [str(PROGRAMS / program), *arguments, "-e", f"ansible_python_interpreter={sys.executable}"]
+        return subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    return call

@@ -31,6 +31,8 @@ MODULES = "ansible_collections.azlin.storage.plugins.modules"
 GROUP = "azlin-lab"
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
 NETWORK_API = "2024-05-01"
+# An inventory's host on which nothing listens.
+GONE = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_connection": "ssh"}
 STORAGE_API = "2025-06-01"
 DNS_API = "2024-06-01"
 
@@ -223,3 +225,11 @@ def assert_nothing_to_do(arm, **options):
     assert (result["changed"], result["plan"]) == (False, [])
     assert (writes(arm), polls(arm)) == ([], [])
     return result
+
+
+def inventory(tmp_path, **hosts):
+    """Arguments of ansible-playbook for an inventory with these hosts in the group azlin_hosts."""
+    path = tmp_path / "inventory.json"
+    here = {"localhost": {"ansible_connection": "local"}}
+    path.write_text(json.dumps({"ungrouped": {"hosts": here}, "azlin_hosts": {"hosts": hosts}}))
+    return ["-i", str(path)]

@@ -6,38 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
-import pytest
 import yaml
 
-from tests.integration.support import GROUP, run_module, storage, writes
+from tests.integration.support import GONE, GROUP, inventory, run_module, storage, writes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COLLECTIONS = ROOT / ".cache" / "collections"
-PROGRAMS = pathlib.Path(sys.executable).parent
-
-
-@pytest.fixture
-def ansible(arm, tmp_path):
-    """Call a program of Ansible: ``ansible("ansible", "localhost", "-m", ...)``."""
-    environ = {
-        **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_HOME": str(tmp_path),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_NOCOLOR": "true",
-        "LC_ALL": "C.UTF-8",
-    }
-
-    def call(program, *arguments):
-        argv = [str(PROGRAMS / program), *arguments, "-e", f"ansible_python_interpreter={sys.executable}"]
-        return subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
-
-    return call
 
 
 def test_ad_hoc(arm, ansible):
@@ -133,15 +108,6 @@ def test_playbooks_pass_the_options_of_a_storage(arm, ansible, tmp_path):
 
 DELETION = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
 DELETION += ["-e", "azlin_confirm=teamhomes01", "-e", "ansible_become=false", "-e", "azlin_user=daemon"]
-# Nothing listens there.
-GONE = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_connection": "ssh"}
-
-
-def inventory(tmp_path, **hosts):
-    path = tmp_path / "inventory.json"
-    here = {"localhost": {"ansible_connection": "local"}}
-    path.write_text(json.dumps({"ungrouped": {"hosts": here}, "azlin_hosts": {"hosts": hosts}}))
-    return ["-i", str(path)]
 
 
 def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_path):

@@ -16,6 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
     cost,
     guards,
+    metrics,
     observe,
     result,
     retail,
@@ -59,6 +60,7 @@ def check_options(params):
         names.resource_group(params["resource_group"])
     if params["share"] is not None:
         names.share_name(params["share"])
+    metrics.check_days(params["history_days"])
     retail.check_options(params)
 
 
@@ -67,6 +69,7 @@ def listing(azure, params):
 
     That takes two lists of the subscription and for each account a list of its shares. Since a list does not say how
     much is used, each NFS share is read as well. Where lists are too many, only shares with known names are read.
+    A history takes two requests more for a share and one for an account.
     """
     read = observe.concurrently(
         {
@@ -80,21 +83,26 @@ def listing(azure, params):
     found = observe.concurrently(_calls(azure, params, shown, attached, crowded), workers=WORKERS)
     price_list = found["prices"]
     endpoints = {account["id"]: found.get((account["id"], "endpoints"), Endpoints([], [])) for account in shown}
+    histories = _histories(azure, params["history_days"], {one["id"]: found[one["id"], "shares"] for one in shown})
     storages = [
-        result.storage(
-            account,
-            found.get((account["id"], "file_service")),
-            share,
-            endpoints[account["id"]].pairs,
-            attached.get(account["name"], []),
-            found[account["id"], "shares"].listed,
-            found[account["id"], "shares"].moment,
-            price_list,
-        )
+        {
+            **result.storage(
+                account,
+                found.get((account["id"], "file_service")),
+                share,
+                endpoints[account["id"]].pairs,
+                attached.get(account["name"], []),
+                found[account["id"], "shares"].listed,
+                found[account["id"], "shares"].moment,
+                price_list,
+            ),
+            **histories.get((account["id"], share["name"]), {}),
+        }
         for account in shown
         for share in found[account["id"], "shares"].living
     ]
     problems = [] if price_list.problem is None else [price_list.problem]
+    full = [text for storage in storages for text in storage["warnings"] or ()]
     return {
         "storages": sorted(storages, key=lambda storage: (storage["name"], storage["share"])),
         "cost": cost.totals(storages, price_list.currency),
@@ -102,6 +110,7 @@ def listing(azure, params):
             *problems,
             *(_not_listed(region) for region in sorted(crowded)),
             *(problem for one in endpoints.values() for problem in one.problems),
+            *full,
         ],
     }
 
@@ -134,6 +143,30 @@ def _calls(azure, params, accounts, attached, crowded):
             calls[key, "file_service"] = _file_service_call(azure, account)
             calls[key, "endpoints"] = _endpoints_call(azure, account)
     return calls
+
+
+def _histories(azure, count, shares):
+    """What each share gets for its history, by the id of its account and its name; nothing when none is wanted."""
+    if count is None:
+        return {}
+    days = metrics.days_until(observe.now(), count)
+    names_of = {account_id: [one["name"] for one in found.living] for account_id, found in shares.items()}
+    calls = {
+        (account_id, *key): call
+        for account_id, wanted in names_of.items()
+        if wanted
+        for key, call in metrics.calls(azure, account_id, wanted, days).items()
+    }
+    answers = observe.concurrently(calls, workers=WORKERS)
+    return {
+        (account_id, share): {"history": metrics.history(_of_account(answers, account_id), share, days)}
+        for account_id, wanted in names_of.items()
+        for share in wanted
+    }
+
+
+def _of_account(answers, account_id):
+    return {key[1:]: answer for key, answer in answers.items() if key[0] == account_id}
 
 
 def _share_names(params, account, machines, crowded):

@@ -17,7 +17,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
-from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common import capacity, names
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import endpoint_of
 
 # States of a connection that never comes back: the endpoint has to be made anew.
@@ -87,6 +87,7 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
         "attached_vms": None
         if virtual_machines is None
         else attachments.of_storage(virtual_machines, account["name"], share["name"]),
+        "warnings": capacity.warnings(account["name"], share["name"], used_bytes, size_gib),
     }
 
 

@@ -138,9 +138,12 @@ def test_attachments(options):
 
 
 @for_any
-@given(st.fixed_dictionaries({name: maybe(texts) for name in ("name", "resource_group", "share", "price_api")}))
-def test_listings(given_):
-    options = params(price_options(), **given_)
+@given(
+    st.fixed_dictionaries({name: maybe(texts) for name in ("name", "resource_group", "share", "price_api")}),
+    maybe(st.integers(-1, 100)),
+)
+def test_listings(given_, history_days):
+    options = params(price_options(), **given_, history_days=history_days)
     _checked, error = outcome(listing.check_options, options)
     if error is not None:
         assert_clear(error, next(value for value in options.values() if repr(value) in error.msg))

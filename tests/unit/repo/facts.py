@@ -36,6 +36,10 @@ def modules():
     return sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") if path.stem != "__init__")
 
 
+def filters():
+    return sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.py"))
+
+
 def playbooks():
     return sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 

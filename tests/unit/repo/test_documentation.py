@@ -12,7 +12,7 @@ from tests.unit.repo import facts
 
 PAGES = facts.files("*.md")
 PYTHON = [path for path in facts.files("plugins") if path.suffix == ".py"]
-NAMES = set(facts.modules()) | set(facts.playbooks()) | set(facts.roles())
+NAMES = {*facts.modules(), *facts.filters(), *facts.playbooks(), *facts.roles()}
 # What else is named so: doc fragments, the action group, the package.
 PARTS = {*facts.doc_fragments(), "azure", "plugins"}
 
@@ -68,6 +68,12 @@ def test_readme_lists_every_module():
     assert sorted(codes(row[0])[0] for row in facts.table_rows("README.md", "Modules and role")) == sorted(
         facts.modules() + facts.roles()
     )
+
+
+def test_readme_lists_every_filter():
+    assert sorted(codes(row[0])[0] for row in facts.table_rows("README.md", "Filters")) == [
+        f"azlin.storage.{name}" for name in facts.filters()
+    ]
 
 
 def test_readme_lists_every_playbook():

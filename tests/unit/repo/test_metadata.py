@@ -38,6 +38,7 @@ def test_newest_release_of_the_changelog_is_the_version():
 def test_changelog_names_every_module_and_playbook():
     release = facts.load_yaml("changelogs/changelog.yaml")["releases"]["0.1.0"]
     assert sorted(entry["name"] for entry in release["modules"]) == facts.modules()
+    assert sorted(entry["name"] for entry in release["plugins"]["filter"]) == facts.filters()
     assert sorted(entry["name"] for entry in release["objects"]["playbook"]) == facts.playbooks()
     assert sorted(entry["name"] for entry in release["objects"]["role"]) == facts.roles()
 
