@@ -44,15 +44,20 @@ def roles():
     return sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
 
 
+def jinja_plugins():
+    return sorted(path.stem for folder in ("filter", "test") for path in (ROOT / "plugins" / folder).glob("*.py"))
+
+
 def doc_fragments():
     return sorted(path.stem for path in (ROOT / "plugins/doc_fragments").glob("*.py"))
 
 
 def argument_spec(playbook):
     """The variables that a playbook validates before it does anything."""
-    # A play may come before that only looks whether there are hosts.
-    first_task = load_yaml(f"playbooks/{playbook}.yml")[-1]["tasks"][0]
-    return first_task["ansible.builtin.validate_argument_spec"]["argument_spec"]
+    # Before them a playbook may look whether there are hosts, or take a variable by a short name.
+    check = "ansible.builtin.validate_argument_spec"
+    tasks = [task for play in load_yaml(f"playbooks/{playbook}.yml") for task in play.get("tasks", [])]
+    return next(task[check] for task in tasks if check in task)["argument_spec"]
 
 
 def variables(playbook):

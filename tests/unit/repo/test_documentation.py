@@ -12,7 +12,7 @@ from tests.unit.repo import facts
 
 PAGES = facts.files("*.md")
 PYTHON = [path for path in facts.files("plugins") if path.suffix == ".py"]
-NAMES = set(facts.modules()) | set(facts.playbooks()) | set(facts.roles())
+NAMES = set(facts.modules()) | set(facts.playbooks()) | set(facts.roles()) | set(facts.jinja_plugins())
 # What else is named so: doc fragments, the action group, the package.
 PARTS = {*facts.doc_fragments(), "azure", "plugins"}
 
