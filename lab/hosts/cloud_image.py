@@ -27,6 +27,9 @@ SETTINGS = {
     "preserve_hostname": True,
     "ssh_deletekeys": False,
     "ssh_genkeytypes": [],
+    # A lab has no package mirror, and an emulated machine takes minutes to make a locale.
+    "apt": {"preserve_sources_list": True},
+    "locale": False,
     "growpart": {"mode": "off"},
     "resize_rootfs": False,
     "system_info": {
@@ -59,7 +62,6 @@ def build(folder: pathlib.Path, base: pathlib.Path) -> None:
         install(tree, folder / "apt")
         run(["chroot", str(tree), "userdel", "--remove", "azureuser"])
         (tree / "etc/sudoers.d/90-azureuser").unlink()
-        # A lab has no package mirror: what is installed is what there is.
         (tree / "etc/apt/sources.list").write_text("")
         (tree / "etc/cloud/cloud.cfg.d/90_lab.cfg").write_text(json.dumps(SETTINGS))
     shutil.rmtree(folder / "apt")
