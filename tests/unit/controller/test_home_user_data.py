@@ -16,8 +16,10 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.azlin.storage.plugins.filter.home_user_data import home_user_data
+from ansible_collections.azlin.storage.plugins.module_utils._common import mounts
 from ansible_collections.azlin.storage.plugins.module_utils._common.cloud_init import MOST_BYTES
 from ansible_collections.azlin.storage.plugins.plugin_utils import _host_code
+from tests.unit.repo import facts
 
 SOURCE = "teamhomes01.file.core.windows.net:/teamhomes01/home"
 FIRST_BOOT = f"{_host_code.UTILS}._home.first_boot"
@@ -34,6 +36,11 @@ def test_it_is_cloud_config_that_azure_takes_with_long_lists_too():
     rendered = cloud_config(local_paths=paths, mount_options=["actimeo=30"], user="dev")
     assert json.loads(rendered["runcmd"][0][3])["local_paths"] == paths
     assert len(home_user_data(SOURCE, local_paths=paths).encode()) < MOST_BYTES
+
+
+def test_the_role_installs_the_same_packages():
+    text = facts.read("roles/nfs_home/tasks/packages.yml")
+    assert [f"'{family}': '{package}'" in text for family, package in mounts._PACKAGES.items()] == [True] * 3
 
 
 def test_the_same_input_gives_the_same_text():
