@@ -24,7 +24,7 @@ from lab.arm.client import LabError as ArmError
 from lab.arm.profiles import PROFILES
 from lab.errors import LabError
 from lab.hosts import ssh
-from lab.hosts.addresses import MOST_HOSTS, address_of, host_names
+from lab.hosts.addresses import MOST_HOSTS, address_of, host_names, number_of
 from lab.hosts.machines import Hosts, images
 from lab.net import capture, namespace
 from lab.nfs import container
@@ -39,6 +39,7 @@ HOST_ACTIONS = {
     "kill": "cut the power",
     "reboot": "restart in order",
     "reset": "back to the snapshot, in seconds",
+    "remove": "cut the power and remove its files",
     "discard": "cut the power; the next `up` starts it from the snapshot",
     "cut": "take off the network",
     "restore": "back on the network",
@@ -185,6 +186,20 @@ def host(paths: LabPaths, options: argparse.Namespace) -> int:
     return 0
 
 
+def provision(paths: LabPaths, options: argparse.Namespace) -> int:
+    """Start a new host from the image with cloud-init, as a cloud would."""
+    require(paths)
+    hosts = Hosts(paths)
+    names = sorted({*hosts.names(), options.host}, key=number_of)
+    with step(f"{options.host} in Azure and its network"):
+        services.start_network(paths, names)
+        services.seed_azure(paths, LabClient.from_state_dir(paths.state), names)
+        ssh.write_known_hosts(paths, map(address_of, names))
+    with step(f"first boot of {options.host}"):
+        hosts.provision(options.host, options.user_data.read_text())
+    return 0
+
+
 def nfs(paths: LabPaths, options: argparse.Namespace) -> int:
     """Stop or start the NFS server."""
     require(paths)
@@ -245,6 +260,13 @@ def host_count(text: str) -> int:
     return count
 
 
+def host_name(text: str) -> str:
+    """The name of a host that fits the subnet."""
+    if text not in host_names(MOST_HOSTS):
+        raise argparse.ArgumentTypeError(f"a host is one of worker-1 to worker-{MOST_HOSTS}")
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     where = argparse.ArgumentParser(add_help=False)
@@ -277,6 +299,11 @@ def parser() -> argparse.ArgumentParser:
     made = command("host", host, "operate hosts: " + "; ".join(f"{key}: {text}" for key, text in HOST_ACTIONS.items()))
     made.add_argument("action", choices=HOST_ACTIONS)
     made.add_argument("hosts", nargs="+", metavar="HOST")
+    made = command(
+        "provision", provision, "start a new host from an image with cloud-init, in the place of one of its name"
+    )
+    made.add_argument("host", type=host_name, help="for example worker-4")
+    made.add_argument("--user-data", type=pathlib.Path, required=True, metavar="FILE", help="what cloud-init is given")
     made = command("nfs", nfs, "stop or start the NFS server")
     made.add_argument("action", choices=("start", "stop"))
     made = command("capture", watch_wire, "tell whether a text crosses the network while a command runs on a host")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -17,7 +18,9 @@ import typing
 from lab.errors import LabError
 from lab.hosts.addresses import address_of, mac_of, number_of
 from lab.hosts.channels import ask_agent, human_monitor
+from lab.hosts.cloud_image import cloud_image, make_disk, seed
 from lab.hosts.golden import SNAPSHOT, copy_disk, golden_disk
+from lab.hosts.guest.guest_agent import HOST_KEY, STORE
 from lab.hosts.image import base_image
 from lab.hosts.qemu import Vm, acceleration
 from lab.hosts.ssh import public_key, wait_for_login
@@ -75,6 +78,29 @@ class Hosts:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "image").write_text(str(image))
             copy_disk(golden, image, folder / "disk.qcow2")
+
+    def provision(self, name: str, user_data: str) -> None:
+        """Start a new host from the image with cloud-init, for which this is a first boot; a login need not work."""
+        self.remove(name)
+        image, folder = cloud_image(), self.paths.host(name)
+        folder.mkdir(parents=True)
+        (folder / "image").write_text(str(image))
+        identity = {
+            "name": name,
+            "mac": mac_of(name),
+            "address": address_of(name),
+            "prefix": namespace.PREFIX,
+            "gateway": namespace.GATEWAY,
+        }
+        files = {
+            STORE: (json.dumps(identity), 0o644),
+            HOST_KEY: (self.paths.host_key.read_text(), 0o600),
+            "/etc/machine-id": (f"{self.machine_id(name)}\n", 0o444),
+            **seed(name, public_key(self.paths.ssh_key), user_data),
+        }
+        make_disk(image, folder, files)
+        (folder / "adopted").touch()
+        self.boot(name)
 
     def ensure_started(self, name: str) -> None:
         """Start a host: the first time from the snapshot, later from its disk."""
@@ -138,6 +164,13 @@ class Hosts:
         """Cut a host's power and forget what it was: the next start is from the snapshot."""
         self.kill(name)
         (self.vm(name).folder / "adopted").unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Cut a host's power and remove its files."""
+        folder = self.paths.host(name)
+        if folder.exists():
+            self.kill(name)
+            shutil.rmtree(folder)
 
     def cut(self, name: str) -> None:
         """Take a host off the network without it noticing."""

@@ -34,6 +34,8 @@ _BOOT_OPTIONS = ("_netdev", "nofail", "x-systemd.mount-timeout=30s")
 # aznfs is Microsoft's mount helper: TLS by a tunnel on this host, through which it mounts from 127.0.0.1.
 _FSTYPES = {"nfs": "nfs", "aznfs": "aznfs"}
 CLIENTS = tuple(_FSTYPES)
+# The package with the client, by what Ansible calls the family of the distribution; aznfs has one name everywhere.
+_PACKAGES = {"Debian": "nfs-common", "RedHat": "nfs-utils", "Suse": "nfs-client"}
 LOOPBACK = "127.0.0.1"
 _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:=[A-Za-z0-9_./:@%+-]+)?", re.ASCII)
 # What would make a mounted home lose data, or a share that is not NFS 4.1.
@@ -54,6 +56,14 @@ def fstype(client="nfs"):
     if client not in _FSTYPES:
         raise invalid("client", client, "it is not a known NFS client", f"Use one of: {', '.join(_FSTYPES)}.")
     return _FSTYPES[client]
+
+
+def client_package(os_family, client="nfs"):
+    """Return the name of the package with the NFS client."""
+    if os_family not in _PACKAGES:
+        known = ", ".join(_PACKAGES)
+        raise invalid("os_family", os_family, "its package of the NFS client is not known", f"Use one of: {known}.")
+    return "aznfs" if encrypted(client) else _PACKAGES[os_family]
 
 
 def encrypted(client):

@@ -40,6 +40,10 @@ def filters():
     return sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.py"))
 
 
+def jinja_tests():
+    return sorted(path.stem for path in (ROOT / "plugins/test").glob("*.py"))
+
+
 def playbooks():
     return sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 
@@ -54,9 +58,10 @@ def doc_fragments():
 
 def argument_spec(playbook):
     """The variables that a playbook validates before it does anything."""
-    # A play may come before that only looks whether there are hosts.
-    first_task = load_yaml(f"playbooks/{playbook}.yml")[-1]["tasks"][0]
-    return first_task["ansible.builtin.validate_argument_spec"]["argument_spec"]
+    # Before them a playbook may look whether there are hosts, or take a variable by a short name.
+    check = "ansible.builtin.validate_argument_spec"
+    tasks = [task for play in load_yaml(f"playbooks/{playbook}.yml") for task in play.get("tasks", [])]
+    return next(task[check] for task in tasks if check in task)["argument_spec"]
 
 
 def variables(playbook):

@@ -12,7 +12,7 @@ from tests.unit.repo import facts
 
 PAGES = facts.files("*.md")
 PYTHON = [path for path in facts.files("plugins") if path.suffix == ".py"]
-NAMES = {*facts.modules(), *facts.filters(), *facts.playbooks(), *facts.roles()}
+NAMES = {*facts.modules(), *facts.filters(), *facts.jinja_tests(), *facts.playbooks(), *facts.roles()}
 # What else is named so: doc fragments, the action group, the package.
 PARTS = {*facts.doc_fragments(), "azure", "plugins"}
 

@@ -55,13 +55,15 @@ def full():
     account = make.account(networkAcls={"defaultAction": "Deny", "virtualNetworkRules": rules})
     return make.complete(
         account=account,
+        share=make.share(shareUsageBytes=450 * 1024**3),
         shares=(make.share(), make.deleted_share()),
         virtual_machines=({"id": machine, "tags": {"azlin-home-ops": "teamhomes01/home:/home/ops"}},),
     )
 
 
 def test_a_storage_is_documented_once():
-    assert CONVERGE["storage"]["contains"] == INFO["storages"]["contains"]
+    listed = {key: entry for key, entry in INFO["storages"]["contains"].items() if key != "history"}
+    assert CONVERGE["storage"]["contains"] == listed
     for shared in ("error_code", "causes", "try"):
         assert CONVERGE[shared]["description"] == INFO[shared]["description"]
 

@@ -1,0 +1,117 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that renders cloud-init user-data for a machine whose home is a share.
+
+Packages, then the transaction that moves a home: it stages and mounts the share, owns no more than its root, keeps
+the keys and writes the line of fstab. Nothing here repeats what it does; its code travels in the user-data.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import json
+
+from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, mounts, names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
+
+PROGRAM = "/var/lib/azlin/first_boot.py"
+# Source: Azure docs, "Custom data and cloud-init on Azure Virtual Machines".
+MOST_BYTES = 64 * 1024 - 1
+_LINE = 1000
+# In two braces a template engine on the way would see a template; base85 has no full stop.
+_BRACE, _INSTEAD = "{", "."
+_PROGRAM_TEXT = '''\
+#!/usr/bin/python3
+"""Moves a home onto its share with the host code of azlin.storage (GPL-3.0-or-later), packed below."""
+import base64
+import bz2
+import json
+import os
+import sys
+import zipfile
+
+PACKED = """
+{packed}"""
+
+if __name__ == "__main__":
+    os.makedirs("/run/azlin", mode=0o700, exist_ok=True)
+    code = "/run/azlin/first_boot.zip"
+    files = json.loads(bz2.decompress(base64.b85decode(PACKED.replace("\\n", "").replace("{instead}", "{brace}"))))
+    with zipfile.ZipFile(code, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    sys.path.insert(0, code)
+    from {module} import main
+    main(sys.argv[1])
+'''
+
+
+def request(source, user, client="nfs", options=(), **others):
+    """Return the parameters of the transaction, checked; ``others`` are ``home``, ``local_paths``, ``mount_timeout``.
+
+    :raises AzlinError: ``invalid_argument``.
+    """
+    home = others.get("home")
+    timeout = int(others.get("mount_timeout") or 30)
+    if timeout < 1:
+        raise invalid("mount_timeout", timeout, "it is not a time", "Give a number of seconds from 1.")
+    mounts.mount_options(client, options)
+    return {
+        "user": names.user_name(user),
+        "home": names.absolute_path(home, "home") if home else None,
+        "source": endpoints.parse_endpoint(source).source,
+        "client": str(client),
+        "mount_options": [str(option) for option in options],
+        "local_paths": [str(path) for path in others.get("local_paths") or ()],
+        "mount_timeout": timeout,
+        "busy_timeout": 300,
+    }
+
+
+def config(wanted, code, module, os_family="Debian", manage_packages=True):
+    """Return the user-data as a dict of cloud-config.
+
+    :param wanted: what :func:`request` returned.
+    :param code: dict of file name to text, all that ``module`` imports besides Python's own.
+    :param os_family: what Ansible calls the family of the distribution.
+    """
+    result = {
+        "write_files": [
+            {"path": PROGRAM, "permissions": "0700", "owner": "root:root", "content": program(code, module)},
+        ],
+        # The last step of a first boot: users, their keys and packages are there.
+        "runcmd": [["python3", "-I", PROGRAM, json.dumps(wanted, sort_keys=True)]],
+    }
+    package = mounts.client_package(os_family, wanted["client"])
+    # Microsoft's asks questions and comes from a repository of its own: the image brings it, or the role installs it.
+    if manage_packages and not mounts.encrypted(wanted["client"]):
+        result = {"packages": [package], **result}
+    return result
+
+
+def program(code, module):
+    """Return the text of the Python program that unpacks ``code`` and calls ``main`` of ``module``."""
+    packed = base64.b85encode(bz2.compress(json.dumps(code, sort_keys=True).encode(), 9)).decode()
+    packed = packed.replace(_BRACE, _INSTEAD)
+    lines = [packed[start : start + _LINE] for start in range(0, len(packed), _LINE)]
+    return _PROGRAM_TEXT.format(packed="\n".join(lines), module=module, brace=_BRACE, instead=_INSTEAD)
+
+
+def checked_size(text):
+    """Return user-data that Azure accepts.
+
+    :raises AzlinError: ``unsupported`` when it is too long.
+    """
+    size = len(text.encode())
+    if size > MOST_BYTES:
+        raise AzlinError(
+            "unsupported",
+            f"The user-data has {size} bytes, and Azure takes {MOST_BYTES}.",
+            causes=[("very long lists of local_paths or mount_options", "shorten them, or attach the machine later")],
+            try_="ansible-playbook azlin.storage.attach",
+        )
+    return text
