@@ -44,6 +44,10 @@ def roles():
     return sorted(path.name for path in (ROOT / "roles").glob("*") if path.is_dir())
 
 
+def filters():
+    return sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.yml"))
+
+
 def doc_fragments():
     return sorted(path.stem for path in (ROOT / "plugins/doc_fragments").glob("*.py"))
 

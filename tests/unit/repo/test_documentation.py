@@ -13,8 +13,8 @@ from tests.unit.repo import facts
 PAGES = facts.files("*.md")
 PYTHON = [path for path in facts.files("plugins") if path.suffix == ".py"]
 NAMES = set(facts.modules()) | set(facts.playbooks()) | set(facts.roles())
-# What else is named so: doc fragments, the action group, the package.
-PARTS = {*facts.doc_fragments(), "azure", "plugins"}
+# What else is named so: doc fragments, filters, the action group, the package.
+PARTS = {*facts.doc_fragments(), *facts.filters(), "azure", "plugins"}
 
 
 def codes(cell):
