@@ -74,9 +74,7 @@ def servers(listed, topology="", clients=None, hosts=()):
     :raises AzlinError: ``invalid_argument`` for the first constraint that does not hold.
     """
     if topology and topology not in TOPOLOGIES:
-        raise invalid(
-            "topology", topology, "there is no such topology", f"Use one of: {', '.join(TOPOLOGIES)}."
-        )
+        raise invalid("topology", topology, "there is no such topology", f"Use one of: {', '.join(TOPOLOGIES)}.")
     wanted = {server["name"]: dict(server) for server in TOPOLOGIES.get(topology, ())}
     seen = set()
     for entry in listed:
