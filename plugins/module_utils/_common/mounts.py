@@ -29,6 +29,8 @@ _NFS_OPTIONS = (
 )
 # Azure docs, "Mount NFS Azure file shares on Linux", the line for aznfs; NFS 4 itself ignores nolock.
 _AZNFS_OPTIONS = ("nolock", "proto=tcp")
+# What is copied into an export behind the server's back has to be seen within seconds, not after a minute.
+_NAS_OPTIONS = ("actimeo=5",)
 # nofail: a host boots without the server. The mount's own limit keeps that boot short.
 _BOOT_OPTIONS = ("_netdev", "nofail", "x-systemd.mount-timeout=30s")
 # aznfs is Microsoft's mount helper: TLS by a tunnel on this host, through which it mounts from 127.0.0.1.
@@ -89,6 +91,14 @@ def mount_options(client="nfs", extra=()):
     replaced = {_key(option) for option in extra}
     defaults = _NFS_OPTIONS + (_AZNFS_OPTIONS if encrypted(client) else ())
     return [option for option in defaults if _key(option) not in replaced] + extra
+
+
+def nas_options(port, read_only=False):
+    """Return the list of options for mount(8) and for a PersistentVolume of a server of a NAS test bed.
+
+    They are those of a share, so that what is mounted in a test behaves as in production.
+    """
+    return [*mount_options(), *_NAS_OPTIONS, f"port={port}", *(("ro",) if read_only else ())]
 
 
 def fstab_options(client="nfs", extra=()):
