@@ -11,6 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure.prices import HOURS_PER_MONTH
+
+STORAGE = "provisioned storage"
 ENDPOINTS = "private endpoints"
 
 
@@ -35,7 +38,7 @@ def estimate(billed, price_list):
     soft-deleted data and traffic through endpoints are not part of the estimate. Source: Azure docs,
     understanding-billing.
     """
-    parts = [_item("provisioned storage", "GiB", billed.size_gib, _price(price_list, billed, "storage"))]
+    parts = [_item(STORAGE, "GiB", billed.size_gib, _price(price_list, billed, "storage"))]
     if billed.billing_model == "provisioned_v2":
         parts += [
             _item("provisioned IOPS", "IOPS", billed.iops, _price(price_list, billed, "iops")),
@@ -52,6 +55,20 @@ def estimate(billed, price_list):
         "source": price_list.source,
         "parts": parts,
     }
+
+
+def at_size(estimated, size_gib):
+    """An estimate as it would be for another size at the same prices."""
+    parts = [
+        _item(part["name"], part["unit"], size_gib, _decimal(part["unit_price"])) if part["name"] == STORAGE else part
+        for part in estimated["parts"]
+    ]
+    return {**estimated, "monthly": _sum(part["monthly"] for part in parts), "parts": parts}
+
+
+def for_days(monthly, days):
+    """What so many days of a monthly cost come to; None if it is unknown."""
+    return None if monthly is None else _rounded(_decimal(monthly) * 24 * days / HOURS_PER_MONTH)
 
 
 def totals(storages, currency):
@@ -109,7 +126,11 @@ def _item(name, unit, quantity, unit_price):
 def _sum(amounts):
     """The sum of rounded amounts; unknown as soon as one of them is."""
     amounts = list(amounts)
-    return None if None in amounts else _rounded(sum((Decimal(str(one)) for one in amounts), Decimal(0)))
+    return None if None in amounts else _rounded(sum(map(_decimal, amounts), Decimal(0)))
+
+
+def _decimal(number):
+    return None if number is None else Decimal(str(number))
 
 
 def _rounded(amount):
