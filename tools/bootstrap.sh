@@ -66,6 +66,19 @@ install_venv_package() {
     can_make_venv "$1" || fail "$1 still cannot make virtual environments after installing $package"
 }
 
+install_browser() {
+    if can_install; then
+        logged apt-get update
+        if apt-cache show chromium >/dev/null 2>&1; then
+            install chromium
+            return
+        fi
+    fi
+    # Ubuntu has it as a snap only.
+    logged "$venv/bin/python" -m playwright install --only-shell chromium
+    ! can_install || logged "$venv/bin/python" -m playwright install-deps chromium
+}
+
 if [ "$purpose" = lab ] && [ "$(id -u)" != 0 ]; then
     fail "the lab makes network namespaces and starts machines: run as root"
 fi
@@ -106,6 +119,10 @@ logged "$venv/bin/python" -m pip install --disable-pip-version-check $requiremen
 # Without it one of the sanity tests is skipped; everything else runs.
 if [ "$purpose" = test ] && ! command -v shellcheck >/dev/null && can_install; then
     install shellcheck
+fi
+# The tests look at the report in a browser.
+if [ "$purpose" = test ] && ! command -v chromium >/dev/null; then
+    install_browser
 fi
 rm -f "$venv/.$purpose-"*
 touch "$stamp"

@@ -206,3 +206,13 @@ def test_address_from_the_environment_is_checked_too(monkeypatch):
     monkeypatch.setenv(retail.VARIABLE, "ftp://prices.example")
     with pytest.raises(AzlinError):
         retail.check_options(options())
+
+
+def test_another_size_changes_what_the_storage_costs_and_nothing_else():
+    known = cost.estimate(v2(private_endpoints=1), PRICES)
+    bigger = cost.at_size(known, 800)
+    assert bigger["monthly"] == pytest.approx(known["monthly"] + 300 * 0.1)
+    assert bigger["parts"][1:] == known["parts"][1:]
+    assert cost.at_size(known, 500) == known
+    assert cost.at_size(known, None)["monthly"] is None
+    assert cost.at_size(estimate(location="moon"), 800)["monthly"] is None
