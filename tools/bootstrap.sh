@@ -107,5 +107,8 @@ logged "$venv/bin/python" -m pip install --disable-pip-version-check $requiremen
 if [ "$purpose" = test ] && ! command -v shellcheck >/dev/null && can_install; then
     install shellcheck
 fi
+if [ "$purpose" = test ] && ! command -v rsync >/dev/null && can_install; then
+    install rsync
+fi
 rm -f "$venv/.$purpose-"*
 touch "$stamp"
