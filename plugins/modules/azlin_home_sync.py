@@ -9,8 +9,8 @@ module: azlin_home_sync
 short_description: Copy files of the controller to the home of a user
 version_added: 0.1.0
 description:
-  - Copies what M(azlin.storage.azlin_home_files) has listed to the home of a user on the host, with rsync. What only the
-    home has stays; what both have becomes the controller's.
+  - Copies what M(azlin.storage.azlin_home_files) has listed to the home of a user on the host, with rsync. What only
+    the home has stays; what both have becomes the one of the controller.
   - Nothing is deleted, and no rule of what to leave out is sent to the host. A file appears as a whole, together with
     the others at the end of the run. A run that was killed or lost its connection is gone on with by the next one.
   - Files belong to the user, whatever their owner on the controller. Their mode and time are kept, also the mode of
