@@ -19,7 +19,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from ansible_collections.azlin.storage.plugins.plugin_utils._sync.rsync import remote_shell
 from tests import sshd
 from tests.bench.attach.__main__ import CACHE, have_ansible_posix
 from tests.bench.report import OURS, Report
@@ -55,10 +54,11 @@ class Bench:
         """Seconds that a tool takes, its own start included."""
         if tool == PLAIN:
             variables = self.box.inventory()
-            shell = ["ssh", "-p", str(self.box.port), "-i", variables["ansible_ssh_private_key_file"]]
-            shell += variables["ansible_ssh_common_args"].split()
+            # rsync takes quotes away by itself, whatever a shell would do.
+            key, arguments = variables["ansible_ssh_private_key_file"], variables["ansible_ssh_common_args"]
+            shell = f"ssh -p {self.box.port} -i '{key}' {arguments}"
             target = f"{sshd.USER}@127.0.0.1:{self.box.home}/"
-            argv = ["rsync", "-a", f"--rsh={remote_shell(shell)}", f"{source}/", target]
+            argv = ["rsync", "-a", f"--rsh={shell}", f"{source}/", target]
         else:
             playbook = HERE / ("ours.yml" if tool == OURS else "posix.yml")
             given = {"source": str(source), "user": sshd.USER, "home": str(self.box.home)}
