@@ -4,7 +4,7 @@ HOSTS ?= 3
 STAGES ?=
 ARGS ?=
 .PHONY: help deps demo test lint build sanity unit integration faults molecule long test-faults test-matrix
-.PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach bench-control clean
+.PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach bench-control bench-sync clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1 - /p' Makefile
@@ -50,6 +50,9 @@ bench-attach:  ## attaching hosts beside a playbook of the usual kind, on a lab 
 
 bench-control:  ## managing and listing storages beside azure.azcollection (2 GB, minutes to install)
 	@tools/bootstrap.sh test && $(PYTHON) -m tests.bench.control $(ARGS)
+
+bench-sync:  ## copying files to a home beside rsync and ansible.posix.synchronize, over an sshd of its own (root)
+	@tools/bootstrap.sh test && $(PYTHON) -m tests.bench.sync $(ARGS)
 
 clean:  ## remove .cache/ and what tests have left; stop the lab first
 	@rm -rf .cache tests/output

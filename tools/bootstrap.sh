@@ -124,5 +124,8 @@ fi
 if [ "$purpose" = test ] && ! command -v chromium >/dev/null; then
     install_browser
 fi
+if [ "$purpose" = test ] && ! command -v rsync >/dev/null && can_install; then
+    install rsync
+fi
 rm -f "$venv/.$purpose-"*
 touch "$stamp"

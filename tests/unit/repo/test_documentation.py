@@ -65,7 +65,7 @@ def test_make_targets_exist(path):
 
 
 def test_readme_lists_every_module():
-    assert sorted(codes(row[0])[0] for row in facts.table_rows("README.md", "Modules and role")) == sorted(
+    assert sorted(codes(row[0])[0] for row in facts.table_rows("README.md", "Modules and roles")) == sorted(
         facts.modules() + facts.roles()
     )
 

@@ -1,0 +1,165 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Home sync by Ansible over a real ssh: many files, many bytes, a kill on the way, a host key that is not known."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests import sshd
+from tests.run import environment
+
+# The sizes at which azlin's home sync failed, and with which it was tested.
+SIZES = {"692 files of 37.6 MB": (692, 37_600_000), "50000 files": (50_000, 5_000_000)}
+
+
+@pytest.fixture(scope="module")
+def server():
+    assert os.geteuid() == 0, "sshd serves a user of its own: run as root"
+    with sshd.running() as box:
+        yield box
+
+
+@pytest.fixture
+def box(server):
+    """The server with an empty home."""
+    subprocess.run(["find", str(server.home), "-mindepth", "1", "-delete"], check=True)
+    return server
+
+
+def fill(source, number, size):
+    """Files of chance in folders of fifty, and a secret."""
+    chance = random.Random(number)
+    for index in range(number):
+        folder = source / f"folder{index // 50}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"file{index}").write_bytes(chance.randbytes(size // number))
+    (source / ".env").write_text("a secret by its name\n")
+
+
+def start(box, source, tmp_path, *options, **variables):
+    """Ansible at work."""
+    files = {"source": str(source)}
+    sync = {
+        "source": "{{ files.source }}",
+        "list_file": "{{ files.list_file }}",
+        "user": sshd.USER,
+        "home": str(box.home),
+    }
+    tasks = [
+        {"azlin.storage.azlin_home_files": files, "register": "files", "run_once": True},
+        {"azlin.storage.azlin_home_sync": sync, "register": "result", "ignore_errors": True},
+        {"ansible.builtin.debug": {"msg": "RESULT {{ [files, result] | to_json | b64encode }}"}},
+    ]
+    # Each run makes a connection of its own.
+    control = tempfile.mkdtemp(prefix="cp", dir=box.folder)
+    play, inventory = tmp_path / "play.yml", tmp_path / "inventory.yml"
+    play.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    inventory.write_text(json.dumps({"all": {"hosts": {"box": {**box.inventory(), **variables}}}}))
+    return subprocess.Popen(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(play), *options],
+        env={**environment(), "ANSIBLE_SSH_CONTROL_PATH_DIR": control},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def result_of(process):
+    """The results of both tasks."""
+    output, _nothing = process.communicate()
+    found = re.search(r"RESULT ([A-Za-z0-9+/=]+)", output)
+    assert found, output
+    return json.loads(base64.b64decode(found[1]))
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns // 10**9, path.stat().st_mode)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def rsyncs(word):
+    """Processes of rsync with a word in their arguments."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            if arguments[0].endswith(b"rsync") and any(word in argument for argument in arguments):
+                yield int(entry.name)
+
+
+def kill_half_way(process, box, source):
+    """End the controller's rsync when some files have arrived."""
+    while sum(1 for path in box.home.rglob("*") if path.parent.name == ".azlin-partial") < 20:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    for number in rsyncs(str(source).encode()):
+        os.kill(number, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_killed_run_is_gone_on_with_and_the_next_one_has_nothing_to_do(box, tmp_path, size):
+    source = tmp_path / "source"
+    fill(source, *SIZES[size])
+    wanted = {path: found for path, found in tree(source).items() if path != ".env"}
+
+    process = start(box, source, tmp_path)
+    kill_half_way(process, box, source)
+    files, result = result_of(process)
+    assert result["failed"] and result["error_code"] == "sync_failed" and "rsync to box ended" in result["msg"]
+    assert files["files"] == len(wanted)
+    assert files["blocked"] == [{"path": ".env", "reason": "passwords"}]
+    while list(rsyncs(str(box.home).encode())):
+        time.sleep(0.1)
+    # What can be seen under its name is whole.
+    assert [path for path, found in tree(box.home).items() if found != wanted.get(path, found)] == []
+
+    _files, result = result_of(start(box, source, tmp_path))
+    assert not result["failed"] and result["changed"]
+    # A kill at the wrong moment makes rsync leave a file of its own, with a name of its own.
+    assert {path: found for path, found in tree(box.home).items() if path in wanted} == wanted
+    assert list(box.home.rglob(".azlin-partial")) == []
+    assert all(path.stat().st_uid == sshd.UID for path in box.home.rglob("*"))
+    # What had arrived did not travel once more. The names of tiny files alone are longer than what is in them.
+    assert result["bytes_on_the_wire"] < result["bytes_sent"] or files["bytes"] < 1000 * files["files"]
+
+    _files, result = result_of(start(box, source, tmp_path))
+    assert (result["changed"], result["changes"], result["files_sent"]) == (False, [], 0)
+
+
+def test_check_mode_lists_and_changes_nothing(box, tmp_path):
+    source = tmp_path / "source"
+    fill(source, 60, 6000)
+    before = box.home.stat().st_mtime_ns
+    _files, said = result_of(start(box, source, tmp_path, "--check", "--diff"))
+    assert said["changed"] and list(box.home.iterdir()) == [] and box.home.stat().st_mtime_ns == before
+    assert {one["path"] for one in said["changes"] if one["kind"] == "file"} == set(tree(source)) - {".env"}
+    assert "create file folder0/file0\n" in said["diff"]["after"]
+
+
+def test_a_host_key_that_is_not_known_ends_it(box, tmp_path):
+    source = tmp_path / "source"
+    fill(source, 1, 10)
+    (tmp_path / "nobody").touch()
+    options = f"-F none -o IdentitiesOnly=yes -o UserKnownHostsFile={tmp_path}/nobody"
+    process = start(box, source, tmp_path, ansible_ssh_common_args=options)
+    output, _nothing = process.communicate()
+    assert process.returncode and "Host key verification failed" in output
+    assert list(box.home.iterdir()) == []

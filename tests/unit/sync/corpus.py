@@ -1,0 +1,161 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that must not leave the controller, and files that look like them and may.
+
+What looks like a secret is put together here from chance, so that no file of the repository holds any.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import string
+
+HEX = "0123456789abcdef"
+WORD = string.ascii_letters + string.digits
+BASE64 = WORD + "+/"
+BASE32 = string.ascii_uppercase + "234567"
+URL = WORD + "-_"
+
+
+def drawn(alphabet, length):
+    """The same characters for the same question, drawn by chance; one digit and one letter are always among them."""
+    chance = random.Random(f"{alphabet}{length}")
+    return "".join(chance.choice(alphabet) for _ in range(length - 2)) + ("2a" if "a" in alphabet else "2A")
+
+
+def pem(*words, body=None):
+    kind = " ".join(words)
+    body = body or "\n".join(drawn(BASE64, 64) for _line in range(4))
+    return f"-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n"
+
+
+def key(*words):
+    return pem(*words, "PRIVATE", "KEY")
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def kubeconfig(text):
+    return f"users:\n- name: me\n  user:\n    client-key-data: {encoded(text)}\n"
+
+
+# Found by content, wherever they lie and whatever their names are.
+LEAKS = {
+    "OpenSSH key": key("OPENSSH"),
+    "RSA key": key("RSA"),
+    "EC key": key("EC"),
+    "DSA key": key("DSA"),
+    "PKCS 8 key": key(),
+    "encrypted PKCS 8 key": key("ENCRYPTED"),
+    "key with encrypted headers": key("RSA").replace("\n", "\nProc-Type: 4,ENCRYPTED\n", 1),
+    "PGP key": pem("PGP", "PRIVATE", "KEY", "BLOCK"),
+    "key behind a certificate": pem("CERTIFICATE") + key("EC"),
+    "key in the middle of notes": "remember this\n" * 100 + key(),
+    "key with the line ends of Windows": key("RSA").replace("\n", "\r\n"),
+    "key in UTF-16": key("OPENSSH").encode("utf-16"),
+    "service account": json.dumps({"type": "service_account", "private_key": key()}),
+    "SSH2 key": "---- BEGIN SSH2 ENCRYPTED " + "PRIVATE KEY ----\n" + drawn(BASE64, 64),
+    "PuTTY key": "PuTTY-User-Key-" + "File-3: ssh-ed25519\nEncryption: none\n",
+    "age key": "AGE-SECRET-" + "KEY-1" + drawn(string.ascii_uppercase + string.digits, 58),
+    "DER key of RSA": b"0\x82\x04\xbd\x02\x01\x00" + b"0\r\x06\t*\x86H\x86\xf7\r\x01\x01\x01" + bytes(1200),
+    "DER key of an elliptic curve": b"0w\x02\x01\x01\x04 " + bytes(112),
+    "kubeconfig with a key": kubeconfig(key("RSA")),
+    "kubeconfig with another key": kubeconfig(key("EC")),
+    "AWS key id": "aws_access_key_id = AKI" + "A" + drawn(BASE32, 16),
+    "AWS secret": "aws_secret_access" + f"_key = {drawn(BASE64, 40)}\n",
+    "Azure storage key": "DefaultEndpointsProtocol=https;AccountName=a;Account" + f"Key={drawn(BASE64, 86)}==",
+    "Azure bus key": "SharedAccessKeyName=Root;SharedAccess" + f"Key={drawn(BASE64, 43)}=",
+    "Azure SAS": "https://a.blob.core.windows.net/c?sv=2022&si" + f"g={drawn(WORD, 43)}%3D&se=2030",
+    "Entra client secret": f"client: abc{8}Q" + f"~{drawn(URL, 34)}\n",
+    "Azure DevOps token": "use " + drawn(WORD, 76) + "AZ" + "DO" + drawn(WORD, 4),
+    "Google key": "AI" + "za" + drawn(URL, 35),
+    "Google token": "bearer ya" + "29." + drawn(URL, 60),
+    "GitHub token": "gh" + "p_" + drawn(WORD, 36),
+    "GitHub fine-grained token": "github" + "_pat_" + drawn(WORD, 22) + "_" + drawn(WORD, 59),
+    "GitLab token": "glp" + "at-" + drawn(WORD, 20),
+    "Slack token": "xox" + f"b-{drawn(string.digits, 12)}-{drawn(WORD, 24)}",
+    "Slack hook": "https://hooks.slack" + f".com/services/T{drawn(BASE32, 9)}/B{drawn(BASE32, 9)}/{drawn(WORD, 24)}",
+    "Stripe key": "sk_li" + "ve_" + drawn(WORD, 24),
+    "npm token": "np" + "m_" + drawn(WORD, 36),
+    "npm login": "//registry.example.com/:_auth" + f"Token={drawn(WORD, 36)}\n",
+    "PyPI token": "pyp" + "i-AgE" + drawn(URL, 80),
+    "Hugging Face token": "h" + "f_" + "".join(random.Random(1).choice(string.ascii_letters) for _ in range(34)),
+    "Docker login": json.dumps({"auths": {"registry.example.com": {"auth": encoded("me:" + drawn(WORD, 12))}}}),
+    "Docker token": "dckr" + "_pat_" + drawn(URL, 27),
+    "Vault token": "hv" + "s." + drawn(URL, 95),
+    "Terraform token": drawn(WORD, 14) + ".atlas" + "v1." + drawn(URL, 67),
+    "DigitalOcean token": "dop" + "_v1_" + drawn(HEX, 64),
+    "SendGrid key": "SG" + f".{drawn(URL, 22)}.{drawn(URL, 43)}",
+    "Databricks token": "da" + "pi" + drawn(HEX, 32),
+    "API key": "sk" + "-" + drawn(WORD, 48),
+    "signed token": f"eyJ{drawn(URL, 20)}.eyJ{drawn(URL, 60)}.{drawn(URL, 43)}",
+    "password in a URL": "git clone https://me:" + f"{drawn(WORD, 12)}@git.example.com/x.git",
+    "password of a database": "postgresql://app:" + f"{drawn(WORD, 9)}@db/app",
+    "exported token": f"export SERVICE_TOKEN={drawn(WORD, 32)}\n",
+    "quoted password": f'"password": "{drawn(WORD, 20)}"',
+    "secret in YAML": f"client_secret: {drawn(WORD, 32)}\n",
+}
+
+# Known by their paths, with nothing in them that would tell.
+SECRET_PATHS = (
+    *(".ssh/id_rsa", ".ssh/id_ed25519", ".ssh/id_github", ".ssh/id_backup", ".ssh/work_rsa", ".ssh/my_id_rsa"),
+    *(".ssh/deploy.pem", "backup/.ssh/server", "id_rsa", "keys/id_ed25519.bak", "ID_RSA"),
+    *(".aws/credentials", "dotfiles/.aws/credentials", ".aws/sso/cache/abc.json", ".azure/msal_token_cache.json"),
+    *(".azure/accessTokens.json", ".azure/service_principal_entries.bin", ".azure/azd/auth/msal/cache.bin"),
+    *(".config/gcloud/credentials.db", ".config/gcloud/legacy_credentials/me/adc.json", ".kube/config"),
+    *(".config/gcloud/application_default_credentials.json", ".docker/config.json", ".config/containers/auth.json"),
+    *(".netrc", ".pgpass", ".git-credentials", ".config/gh/hosts.yml", ".env", "project/.env", ".env.production"),
+    *(".gnupg/private-keys-v1.d/AB12.key", ".gnupg/secring.gpg", ".local/share/keyrings/login.keyring"),
+    *("vault.kdbx", "server.p12", "Server.PFX", "tls/server.jks", ".vault-token", "infra/terraform.tfstate"),
+    *(".bash_history", ".zsh_history", ".python_history", ".local/share/fish/fish_history", ".Xauthority"),
+    *(".mozilla/firefox/ab.default/logins.json", ".config/google-chrome/Default/Login Data", ".cargo/credentials"),
+)
+
+# Would do harm in a home; nothing lifts that.
+HARMFUL_PATHS = (
+    *(".ssh/authorized_keys", ".ssh/authorized_keys2", ".ssh/environment", ".ssh/rc"),
+    *(".azlin/seed.json", ".azlin/hosts/a.json", "src/.azlin-partial/x"),
+)
+
+# May go, by path and by content.
+HARMLESS = {
+    ".ssh/config": "Host *\n  IdentityFile ~/.ssh/id_ed25519\n  ServerAliveInterval 30\n",
+    ".ssh/config.d/work": "Host work\n  User me\n",
+    ".ssh/known_hosts": f"example.com ssh-ed25519 {drawn(BASE64, 68)}\n",
+    ".ssh/id_ed25519.pub": f"ssh-ed25519 {drawn(BASE64, 68)} me@example.com\n",
+    ".ssh/id_github.pub": f"ssh-rsa {drawn(BASE64, 372)} me@example.com\n",
+    "certificate.pem": pem("CERTIFICATE"),
+    "public.pem": pem("PUBLIC", "KEY"),
+    "pgp.asc": pem("PGP", "PUBLIC", "KEY", "BLOCK"),
+    ".env.example": "DATABASE_URL=postgres://user:password@localhost/db\nTOKEN=\n",
+    ".aws/config": "[default]\nregion = eu-west-1\nsso_start_url = https://example.awsapps.com/start\n",
+    ".azure/config": "[core]\noutput = table\n",
+    ".gitconfig": "[user]\n  name = me\n[credential]\n  helper = cache --timeout=3600\n",
+    ".bashrc": "export EDITOR=vim\nexport TOKEN=$(pass show token)\nexport KEY_FILE=~/.ssh/id_ed25519\n",
+    ".profile": 'PASSWORD="$(cat /run/secrets/password)"\nAPI_KEY=${API_KEY:-}\n',
+    "id_map.py": "id_rsa_length = 2048\n",
+    "notes.txt": "Never commit a private key. The token is in the vault; the password is not here.\n",
+    "aws.md": "The documentation has AKI" + "AIOSFODNN7EXAMPLE as an example.\n",
+    "settings.py": 'password = os.environ["APP_PASSWORD"]\ntoken = settings.get_the_token(user_name)\n',
+    "play.yml": 'password: "{{ vault_password }}"\ntoken: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n',
+    "parser.c": "struct token *next_token(struct token_stream_state *state);\n#define TOKEN_KIND(t) ((t)->kind)\n",
+    "ui.ts": "const passwordField: HTMLInputElement = document.querySelector('#password');\n",
+    "urls.md": "See https://example.com:8080/path and ssh://git@example.com:22/me/x.git and mailto:a@b.example\n",
+    "curl.md": "curl https://user:$PASSWORD@example.com and https://user:<password>@example.com/\n",
+    "commit.txt": f"commit {drawn(HEX, 40)}\nsha256:{drawn(HEX, 64)}\n",
+    "lock.json": json.dumps({"integrity": f"sha512-{drawn(BASE64, 86)}==", "resolved": "https://example.com/x.tgz"}),
+    "picture.bin": bytes(range(256)) * 64,
+    "docker.json": json.dumps({"auths": {"registry.example.com": {}}, "credsStore": "secretservice"}),
+    "npmrc": "//registry.example.com/:_auth" + "Token=${NPM_TOKEN}\nsave-exact=true\n",
+    "keynote.key": "no key at all\n",
+    "history.md": "# History\n",
+}
+
+
+def as_bytes(content):
+    return content if isinstance(content, bytes) else content.encode()
