@@ -26,10 +26,10 @@ SETTINGS = {
     "network": {"config": "disabled"},
     "preserve_hostname": True,
     "ssh_deletekeys": False,
-    "ssh_genkeytypes": [],
+    "ssh_genkeytypes": ["ed25519"],
     # A lab has no package mirror, and an emulated machine takes minutes to make a locale.
     "apt": {"preserve_sources_list": True},
-    "locale": False,
+    "locale": "C.UTF-8",
     "growpart": {"mode": "off"},
     "resize_rootfs": False,
     "system_info": {
