@@ -169,6 +169,10 @@ class _Exchange:
             header = self.request.headers.get("x-identity-header")
             query = self.request.query_params
             return Answer(200, auth.managed_identity_token(query, header, base, identity, self.cloud.trusted))
+        if self.path == "/metadata/identity/oauth2/token" and self.method == "GET":
+            header = self.request.headers.get("metadata")
+            query = self.request.query_params
+            return Answer(200, auth.instance_metadata_token(query, header, base, identity, self.cloud.trusted))
         auth.check_token(self.request.headers.get("authorization"), base, identity)
         return await self._manage(rule)
 

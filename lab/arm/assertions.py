@@ -28,12 +28,14 @@ class Trusted:
     """What the lab accepts besides the secret; set over the control path.
 
     ``certificates`` are PEM documents of the service principal, ``federated`` dictionaries with issuer, subject and
-    key (PEM), ``identity_header`` is what a request for the token of the managed identity has to carry.
+    key (PEM), ``identity_header`` is what a request for the token of the managed identity has to carry, and
+    ``machine`` says that the machine itself has one, so that its instance metadata hand out tokens.
     """
 
     certificates: list[str] = dataclasses.field(default_factory=list)
     federated: list[dict] = dataclasses.field(default_factory=list)
     identity_header: str = ""
+    machine: bool = False
 
 
 class Refused(Exception):

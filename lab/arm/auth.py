@@ -115,6 +115,22 @@ def managed_identity_token(
     """The answer of the local token endpoint of App Service (Azure docs: overview-managed-identity)."""
     if not trusted.identity_header or not hmac.compare_digest(header or "", trusted.identity_header):
         raise OAuthError(401, "unauthorized_client", 0, "The X-IDENTITY-HEADER is missing or wrong.")
+    return _managed(query, base_url, identity)
+
+
+def instance_metadata_token(
+    query: typing.Mapping[str, str], header: str | None, base_url: str, identity: Identity, trusted: assertions.Trusted
+) -> dict:
+    """The answer of the instance metadata of a virtual machine (Azure docs: how-to-use-vm-token)."""
+    if header != "true":
+        raise OAuthError(400, "invalid_request", 0, "Required metadata header not specified")
+    if not trusted.machine or query.get("client_id", identity.client_id).lower() != identity.client_id:
+        raise OAuthError(400, "invalid_request", 0, "Identity not found")
+    return {**_managed(query, base_url, identity), "expires_in": str(LIFETIME), "ext_expires_in": str(LIFETIME)}
+
+
+def _managed(query: typing.Mapping[str, str], base_url: str, identity: Identity) -> dict:
+    """A token of the managed identity."""
     granted = _granted(query.get("resource", "").rstrip("/"), base_url, identity)
     return {
         "access_token": granted["access_token"],

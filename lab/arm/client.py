@@ -92,6 +92,10 @@ class LabClient:
         """Go back to the checkpoint; faults and requests are forgotten."""
         self._control("POST", "rewind")
 
+    def hasten(self, seconds: float) -> None:
+        """Let all operations that are under way be over in so many seconds."""
+        self._control("POST", "hasten", {"seconds": seconds})
+
     def let_pass(self, hours: float) -> None:
         """Let hours pass: accounts get older, earliest decreases and the end of soft-deleted shares come nearer."""
         self._control("POST", "let-pass", {"hours": hours})

@@ -107,6 +107,12 @@ def _rewind(cloud: Cloud, body: typing.Any) -> Answer:
     return Answer(204)
 
 
+def _hasten(cloud: Cloud, body: typing.Any) -> Answer:
+    """Let all operations that are under way be over in ``seconds``."""
+    cloud.operations.hasten(float(body["seconds"]))
+    return Answer(204)
+
+
 def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
     """Let ``hours`` pass: accounts get older, with what has to be waited for and what is kept for a time."""
     for share in cloud.store.all(SHARES):
@@ -150,6 +156,7 @@ ACTIONS: dict[tuple[str, str], typing.Callable[[Cloud, typing.Any], Answer]] = {
     ("PUT", "/_lab/trusted"): _trust,
     ("PUT", "/_lab/checkpoint"): _checkpoint,
     ("POST", "/_lab/rewind"): _rewind,
+    ("POST", "/_lab/hasten"): _hasten,
     ("POST", "/_lab/let-pass"): _let_pass,
     ("PUT", "/_lab/metrics"): _set_metrics,
     ("PUT", "/_lab/subscriptions"): _add_subscriptions,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import traceback
 import typing
@@ -48,7 +49,7 @@ class Operations:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
-        self._tasks: set[asyncio.Task] = set()
+        self._tasks: dict[str, asyncio.Task] = {}
 
     def start(
         self,
@@ -85,15 +86,25 @@ class Operations:
             if operation["status"] == "InProgress":
                 self._schedule(operation)
 
+    def hasten(self, seconds: float) -> None:
+        """Let everything that is under way be over in so many seconds at the latest."""
+        due = time.time() + seconds
+        for operation_id, task in list(self._tasks.items()):
+            operation = self._cloud.store.operations.get(operation_id)
+            if operation and operation["due"] > due:
+                task.cancel()
+                operation["due"] = due
+                self._schedule(operation)
+
     def forget(self) -> None:
         """Cancel what is scheduled."""
-        for task in list(self._tasks):
+        for task in list(self._tasks.values()):
             task.cancel()
 
     async def stop(self) -> None:
         """Cancel what is scheduled and wait for it; it stays in the state as running."""
         self.forget()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _drop_old(self) -> None:
         """Nobody polls the oldest of many finished operations any more."""
@@ -104,8 +115,13 @@ class Operations:
 
     def _schedule(self, operation: dict) -> None:
         task = asyncio.get_running_loop().create_task(self._finish_later(operation))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[operation["id"]] = task
+        task.add_done_callback(functools.partial(self._drop_task, operation["id"]))
+
+    def _drop_task(self, operation_id: str, task: asyncio.Task) -> None:
+        # Another one may have taken its place.
+        if self._tasks.get(operation_id) is task:
+            del self._tasks[operation_id]
 
     async def _finish_later(self, operation: dict) -> None:
         await asyncio.sleep(max(0.0, operation["due"] - time.time()))

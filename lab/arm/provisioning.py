@@ -85,6 +85,9 @@ BANDWIDTH = Quantity(
     "TotalSharesProvisionedBandwidthExceedsAccountLimit",
 )
 QUANTITIES = (STORAGE, IOPS, BANDWIDTH)
+NEXT_DECREASES = tuple(quantity.next_decrease for quantity in QUANTITIES)
+# What a share on provisioned v2 gets of itself.
+BURST = ("includedBurstIops", "maxBurstCreditsForIops")
 
 
 def is_v2(account: Record) -> bool:
@@ -153,8 +156,7 @@ def provision(store: Store, account: Record, share: Record | None, given: dict) 
             after[quantity.next_decrease] = email.utils.format_datetime(now() + DAY, usegmt=True)
     if is_v2(account):
         burst = min(max(BURST_SCALAR * after[IOPS.word], BURST_FLOOR), IOPS.most)
-        after["includedBurstIops"] = burst
-        after["maxBurstCreditsForIops"] = (burst - after[IOPS.word]) * BURST_SECONDS
+        after.update(zip(BURST, (burst, (burst - after[IOPS.word]) * BURST_SECONDS), strict=True))
     elif given.get("fileSharePaidBursting"):
         after["fileSharePaidBursting"] = _bursting(present.get("fileSharePaidBursting") or {}, given)
     return after

@@ -394,8 +394,11 @@ def _deleted_view(share: Record) -> dict:
 
 
 def _echo(call: Call, share: Record, given: dict, status: int) -> Answer:
-    """The answer to a write: only what was sent (recorded from the live service)."""
+    """The answer to a write: only what was sent (recorded), on provisioned v2 with what follows (the specification)."""
     sent = {key: copy.deepcopy(value) for key, value in given.items() if value is not None}
+    if provisioning.is_v2(_account(call)):
+        follows = provisioning.BURST if call.method == "PUT" else (*provisioning.BURST, *provisioning.NEXT_DECREASES)
+        sent.update({word: share["properties"][word] for word in follows})
     return Answer(status, {**public(share), "properties": sent}, {"ETag": share["lab"]["etag"]})
 
 

@@ -18,6 +18,8 @@ from lab.arm.server import running
 
 COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
 PROGRAMS = pathlib.Path(sys.executable).parent
+# Seconds after which a program is taken to hang; a play of seconds takes minutes on a machine that is full of others.
+PATIENCE = 1200
 
 
 class Disk:
@@ -84,6 +86,8 @@ def ansible(arm, tmp_path):
 
     def call(program, *arguments):
         argv = [str(PROGRAMS / program), *arguments, "-e", f"ansible_python_interpreter={sys.executable}"]
-        return subprocess.run(argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
 
     return call

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -51,7 +52,7 @@ def cloud(arm, monkeypatch, tmp_path, pem):
     """The Resource Manager, which trusts everybody of these tests, and an environment that has nobody in it."""
     federated = {"issuer": ISSUER, "subject": SUBJECT, "key": public_key(pem)}
     certificate = pem[pem.index("-----BEGIN CERTIFICATE") :]
-    arm.trust(certificates=[certificate], federated=[federated], identity_header=IDENTITY_HEADER)
+    arm.trust(certificates=[certificate], federated=[federated], identity_header=IDENTITY_HEADER, machine=True)
     for name in ("AZURE_TENANT", "AZURE_CLIENT_ID", "AZURE_SECRET"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -112,6 +113,10 @@ def ways(arm, folder, pem):
             "IDENTITY_ENDPOINT": f"{arm.url}/msi/token",
             "IDENTITY_HEADER": IDENTITY_HEADER,
         },
+        "managed identity of the machine": {
+            "ANSIBLE_AZURE_AUTH_SOURCE": "msi",
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST": arm.url,
+        },
         "command line": command_line(arm, folder),
     }
 
@@ -122,6 +127,7 @@ NAMES = [
     "certificate",
     "workload identity",
     "managed identity",
+    "managed identity of the machine",
     "command line",
 ]
 
@@ -157,12 +163,34 @@ def test_signing_in_with_a_profile(cloud, tmp_path):
     assert_discreet(json.dumps(assert_succeeded(run_module(INFO, profile="team"))), cloud.secret)
 
 
+def sign_ins(arm):
+    """Who was asked for a token: the paths, in their order."""
+    return [one["path"] for one in arm.requests() if one["path"].endswith("/token")]
+
+
+def test_the_machine_is_asked_for_its_identity(cloud, monkeypatch, tmp_path, pem):
+    for name, value in ways(cloud, tmp_path, pem)["managed identity of the machine"].items():
+        monkeypatch.setenv(name, value)
+    cloud.clear_requests()
+    assert_succeeded(run_module(INFO))
+    assert sign_ins(cloud) == ["/metadata/identity/oauth2/token"]
+
+
 def test_authority_of_the_environment(cloud, monkeypatch):
     """Named clouds sign in where AZURE_AUTHORITY_HOST says, also at an authority that Microsoft does not know."""
+    # The public cloud with the lab's Resource Manager; who issues its tokens is left open, as it is there.
+    public = auth.find_cloud("AzureCloud", None)
+    here = dataclasses.replace(public, resource_manager=cloud.url, audience=cloud.url, storage_suffix="core.lab.test")
+    assert here.authority == ""
+    monkeypatch.setitem(auth._CLOUDS, "azurecloud", here)
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", cloud.url)
-    login = auth.resolve({"tenant": cloud.tenant, "client_id": cloud.client_id, "secret": cloud.secret})
-    credential = auth.credential(login, auth.find_cloud("AzureCloud", None), azure.identity)
-    assert credential.get_token(f"{cloud.url}/.default").token.startswith("eyJ")
+    principal = {"tenant": cloud.tenant, "client_id": cloud.client_id, "secret": cloud.secret}
+    cloud.clear_requests()
+
+    result = assert_succeeded(run_module(INFO, cloud_environment="AzureCloud", **principal))
+
+    assert result["storages"] == []
+    assert sign_ins(cloud) == [f"/{cloud.tenant}/oauth2/v2.0/token"]
 
 
 def other_certificate():
@@ -180,6 +208,11 @@ REFUSED = {
     "token that is none": ("workload identity", lambda: "hush-hush", "AADSTS50027"),
     "no token": ("workload identity", {"AZURE_FEDERATED_TOKEN_FILE": "/nowhere/token"}, "/nowhere/token"),
     "wrong managed identity": ("managed identity", {"IDENTITY_HEADER": "hush-hush"}, "managed identity"),
+    "machine without an identity": (
+        "managed identity of the machine",
+        {"AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000001"},
+        "ManagedIdentityCredential authentication unavailable",
+    ),
     "nobody signed in": ("command line", {"AZURE_TENANT": "another"}, "az login"),
 }
 

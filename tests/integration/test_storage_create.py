@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import link_name
@@ -27,6 +29,7 @@ from tests.integration.support import (
 MODULE = "azlin_nfs_storage"
 ACCOUNT = "storageAccounts/teamhomes01"
 SHARE = f"{ACCOUNT}/fileServices/default/shares/home"
+ZONE = "privateDnsZones/privatelink.file.core.lab.test"
 
 
 def account(arm):
@@ -79,6 +82,19 @@ def test_second_run_changes_nothing(arm, network):
 
     assert second["storage"] == first["storage"]
     assert len(arm.requests()) - 3 <= 10
+
+
+def test_a_creation_asks_once_for_what_it_does_not_change(arm):
+    run_module(MODULE, **storage())
+
+    asked = Counter(one["path"] for one in arm.requests() if one["method"] == "GET")
+    for path in (
+        network_id(arm, "virtualNetworks/lab-vnet"),
+        network_id(arm, f"{ZONE}/virtualNetworkLinks"),
+        storage_id(arm, f"{ACCOUNT}/fileServices/default/shares"),
+        f"/subscriptions/{arm.subscription_id}/resources",
+    ):
+        assert (path, asked[path]) == (path, 1)
 
 
 def test_service_endpoint(arm):

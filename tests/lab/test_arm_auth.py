@@ -145,6 +145,18 @@ def test_the_managed_identity_needs_its_header(arm, anonymous, azure):
     assert anonymous.get("/msi/token", params=query, headers={"X-IDENTITY-HEADER": ""}).status_code == 401
 
 
+def test_instance_metadata_give_tokens_to_a_machine_with_an_identity(arm, anonymous, azure):
+    def ask(**headers):
+        query = {"api-version": "2018-02-01", "resource": arm.url}
+        return anonymous.get("/metadata/identity/oauth2/token", params=query, headers=headers)
+
+    assert ask(Metadata="true").status_code == 400
+    arm.trust(machine=True)
+    assert ask().status_code == 400
+    headers = {"Authorization": f"Bearer {ask(Metadata='true').json()['access_token']}"}
+    assert anonymous.get(azure.group_id, params={"api-version": "2025-04-01"}, headers=headers).status_code == 200
+
+
 def test_wrong_secret_is_401_invalid_client(arm, anonymous):
     form = {
         "grant_type": "client_credentials",

@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Resource Manager of the lab answers as Azure did when it was recorded."""
+"""The Resource Manager of the lab answers as Azure did when it was recorded, and as its specification shows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import time
 
 import pytest
 
-from tests.lab.conformance import dns, network, storage
+from tests.lab.conformance import dns, network, specification, storage
 from tests.lab.conformance.shapes import Answer, Poll, differences
 from tests.lab.conftest import GROUP, http_client
 
 RECORDINGS = {**storage.RECORDINGS, **network.RECORDINGS, **dns.RECORDINGS}
+REPLAYED = {**RECORDINGS, **{f"example: {name}": one for name, one in specification.EXAMPLES.items()}}
 UNENDING = {"default": 3600}
 
 
@@ -100,13 +101,19 @@ def record(azure, zone):
     assert azure.wire.put(path, json=body).status_code == 201
 
 
-BEFORE = {"standard_account": standard_account, "record": record}
+def security_group(azure):
+    """A network security group without rules of its own."""
+    path = f"{azure.group_id}/providers/Microsoft.Network/networkSecurityGroups/nsg"
+    assert azure.wire.put(path, json={"location": "westus2"}).status_code == 201
+
+
+BEFORE = {"standard_account": standard_account, "record": record, "security_group": security_group}
 
 
 @pytest.fixture
 def recording(request, azure):
     """A recording, with what was there before it."""
-    recording = RECORDINGS[request.param]
+    recording = REPLAYED[request.param]
     for method, *arguments in recording.before:
         if method in BEFORE:
             BEFORE[method](azure, *arguments)
@@ -122,7 +129,7 @@ def replay(azure, recording):
         yield Replay(azure, client, recording)
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, indirect=True)
+@pytest.mark.parametrize("recording", REPLAYED, indirect=True)
 def test_answers_are_those_of_the_recording(replay):
     for step in replay.recording.steps:
         if isinstance(step, Poll):
@@ -132,7 +139,7 @@ def test_answers_are_those_of_the_recording(replay):
 
 
 WRITES_THAT_TAKE_TIME = [
-    name for name, recording in RECORDINGS.items() if any(isinstance(step, Poll) for step in recording.steps)
+    name for name, recording in REPLAYED.items() if any(isinstance(step, Poll) for step in recording.steps)
 ]
 
 
@@ -150,6 +157,8 @@ def test_every_recording_names_its_source():
     assert len({(one.source, one.date) for one in RECORDINGS.values()}) >= 15
     for name, recording in RECORDINGS.items():
         assert recording.source.endswith((".yaml", ".py")) and recording.date > "2020", name
+    for name, example in specification.EXAMPLES.items():
+        assert example.source.endswith(".json") and f"/{example.api}/" in example.source, name
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The control path: request log, faults, profile, reset."""
 
+import time
+
 import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from lab.arm.client import LabError
 from lab.arm.profiles import PROFILES
+from tests.lab.conftest import ZONE
 
 GROUP = "rg-Test"
 
@@ -99,6 +102,17 @@ def test_reset_forgets_resources_and_purges_data(azure, arm, plane):
     assert arm.status()["resources"] == 0
     assert (plane.state.exports, plane.state.names) == ((), {})
     assert plane.purged == [("homes", "home")]
+
+
+def test_hastened_operations_are_over(azure, arm):
+    arm.profile("fast", operations={"default": 3600})
+    zone = f"{azure.group_id}/providers/Microsoft.Network/privateDnsZones/{ZONE}"
+    assert azure.wire.put(zone, json={"location": "global"}).status_code == 202
+    assert arm.status()["running_operations"] == 1
+    arm.hasten(0)
+    while arm.status()["running_operations"]:
+        time.sleep(0.01)
+    assert azure.wire.get(zone).json()["properties"]["provisioningState"] == "Succeeded"
 
 
 def test_rewinding_goes_back_to_the_checkpoint(azure, arm, plane):

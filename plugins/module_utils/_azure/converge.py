@@ -25,7 +25,12 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
 from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import SHOWN, forecast
-from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import located, observe, observe_for_deletion
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import (
+    located,
+    observe,
+    observe_again,
+    observe_for_deletion,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -47,7 +52,7 @@ def _present(azure, params, wanted, deadline, check_mode):
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
-        present = _observe_settled(azure, wanted, planned, deadline)
+        present = _observe_settled(azure, wanted, before, planned, deadline)
         _verify(wanted, present)
     price_list = retail.price_list(azure, params, [present.account])
     return {
@@ -57,18 +62,18 @@ def _present(azure, params, wanted, deadline, check_mode):
     }
 
 
-def _observe_settled(azure, wanted, planned, deadline):
+def _observe_settled(azure, wanted, before, planned, deadline):
     """What is there after the work; Azure does not show everything everywhere at once."""
     written = {step.key for step in planned if step.action != "delete"} & SHOWN
     pause, longest = waiters.BUSY_PAUSE
     for _chance in range(waiters.CHANCES):
-        present = observe(azure, wanted)
+        present = observe_again(azure, wanted, before, planned)
         shown = [getattr(present, key) for key in written]
         if all(one is not None and not is_unfinished(one) for one in shown) or deadline.remaining() <= pause:
             return present
         time.sleep(pause)
         pause = min(pause * 2, longest)
-    return observe(azure, wanted)
+    return observe_again(azure, wanted, before, planned)
 
 
 def _warnings(wanted, before, after, price_list):

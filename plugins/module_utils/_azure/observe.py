@@ -225,6 +225,20 @@ def _other_zones(azure, network):
     return tuple(found)
 
 
+def observe_again(azure, wanted, before, plan):
+    """What is :class:`Present` after a plan was carried out: what it changes and a result shows; the rest is as it was.
+
+    Which virtual machines there are is not asked again: in a large subscription that is the longest answer of all.
+    """
+    calls = _share_calls(azure, wanted)
+    if before.endpoint is not None or any(step.kind == "private endpoint" for step in plan):
+        calls.update(_endpoint_calls(azure, wanted))
+    if any(step.action == "restore" for step in plan):
+        calls["shares"] = lambda: shares_of(azure, wanted.account, "deleted")
+        calls["moment"] = now
+    return replace(before, **concurrently(calls))
+
+
 def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
     return Present(**concurrently(_storage_calls(azure, wanted, "deleted,snapshots")), moment=now())
@@ -256,13 +270,19 @@ def _endpoint_calls(azure, wanted):
     }
 
 
-def _storage_calls(azure, wanted, expand):
+def _share_calls(azure, wanted):
     storage = azure.storage()
     group, name = wanted.account.resource_group, wanted.account.name
     return {
         "account": lambda: read("the storage account", storage.storage_accounts.get_properties, group, name),
         "file_service": lambda: read("the file service", storage.file_services.get_service_properties, group, name),
         "share": lambda: read("the share", storage.file_shares.get, group, name, wanted.share, expand="stats"),
+    }
+
+
+def _storage_calls(azure, wanted, expand):
+    return {
+        **_share_calls(azure, wanted),
         "shares": lambda: shares_of(azure, wanted.account, expand),
         **_endpoint_calls(azure, wanted),
         "virtual_machines": lambda: virtual_machines(azure),
