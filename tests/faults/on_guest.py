@@ -67,7 +67,8 @@ def wait_until_away(server):
 
 def mounted(user):
     mount = mountinfo.at(mountinfo.read(), users.lookup(user).home)
-    return {"mounted": mount.source if mount else None}
+    moving = Journal(Host(mounter=None).state_dir, user).transaction is not None
+    return {"mounted": mount.source if mount else None, "moving": moving}
 
 
 def work(user):

@@ -147,10 +147,20 @@ def _cope(case, point, fault, running, start, ideal):
         told = {"error_code": "hangs"}
     if told.get("error_code") == "rollback_failed":
         point.problems.append(told["msg"])
-    if case.guest.run("mounted")["mounted"] is None:
+    if _where(case, told)["mounted"] is None:
         # Not on the share: whatever is wrong with that, the user can work.
         case.confirm(told)
         guests.judge(case, point, start, fault.kind, lambda found: neither(start, ideal.after, found))
+
+
+def _where(case, told):
+    """Where the home is; after a run that was ended for hanging, where its guard has put it."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        found = case.guest.run("mounted")
+        if told.get("error_code") != "hangs" or not found["moving"] or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
 
 
 def _settle(case):

@@ -1,0 +1,57 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A boolean variable given as ``-e name=false`` is text, which ansible-core from 2.19 on refuses as a condition."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.unit.repo import facts
+
+CONDITIONS = ("when", "that", "failed_when", "changed_when", "until")
+FILES = facts.files("playbooks/*.yml", "playbooks/tasks/*.yml", "roles/*/tasks/*.yml", "roles/*/handlers/*.yml")
+
+
+def boolean_variables():
+    specs = [facts.argument_spec(playbook) for playbook in facts.playbooks()]
+    for role in facts.roles():
+        entries = facts.load_yaml(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+        specs += [entry["options"] for entry in entries.values()]
+    return {name for spec in specs for name, option in spec.items() if option.get("type") == "bool"}
+
+
+def conditions(node):
+    """Every condition below a node of a play, as text."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in CONDITIONS:
+                yield from (str(one) for one in (value if isinstance(value, list) else [value]))
+            yield from conditions(value)
+    elif isinstance(node, list):
+        for one in node:
+            yield from conditions(one)
+
+
+def taken_as_they_are(text, names):
+    """Those of the variables that a condition takes without making them a boolean."""
+    made = r"\b(?!\s*(?:\|\s*default\([^()]*\)\s*)?\|\s*bool\b)(?!\s+is\s+(?:not\s+)?defined)"
+    return [name for name in sorted(names) if re.search(rf"\b{name}{made}", text)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_conditions_make_boolean_variables_booleans(path):
+    names = boolean_variables()
+    assert {text: taken_as_they_are(text, names) for text in conditions(facts.load_yaml(path))} == {
+        text: [] for text in conditions(facts.load_yaml(path))
+    }
+
+
+def test_what_is_taken_as_it_is_is_found():
+    names = {"azlin_force"}
+    assert taken_as_they_are("not azlin_force | default(false)", names) == ["azlin_force"]
+    assert taken_as_they_are("azlin_force or other | bool", names) == ["azlin_force"]
+    assert taken_as_they_are("azlin_force | default(false) | bool", names) == []
+    assert taken_as_they_are("azlin_force is defined and azlin_force|bool", names) == []
