@@ -23,7 +23,7 @@ URL = WORD + "-_"
 def drawn(alphabet, length):
     """The same characters for the same question, drawn by chance; one digit and one letter are always among them."""
     chance = random.Random(f"{alphabet}{length}")
-    return "".join(chance.choice(alphabet) for _ in range(length - 2)) + ("2a" if "a" in alphabet else "2A")
+    return "".join(chance.choice(alphabet) for _place in range(length - 2)) + ("2a" if "a" in alphabet else "2A")
 
 
 def pem(*words, body=None):
@@ -84,7 +84,7 @@ LEAKS = {
     "npm token": "np" + "m_" + drawn(WORD, 36),
     "npm login": "//registry.example.com/:_auth" + f"Token={drawn(WORD, 36)}\n",
     "PyPI token": "pyp" + "i-AgE" + drawn(URL, 80),
-    "Hugging Face token": "h" + "f_" + "".join(random.Random(1).choice(string.ascii_letters) for _ in range(34)),
+    "Hugging Face token": "h" + "f_" + "".join(random.Random(1).choice(string.ascii_letters) for _place in range(34)),
     "Docker login": json.dumps({"auths": {"registry.example.com": {"auth": encoded("me:" + drawn(WORD, 12))}}}),
     "Docker token": "dckr" + "_pat_" + drawn(URL, 27),
     "Vault token": "hv" + "s." + drawn(URL, 95),

@@ -259,7 +259,7 @@ for _ in range(50):
     count({file!r}, "box", {{}})
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _number in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert counter._read(file)["succeeded"] == 200
 
