@@ -44,7 +44,8 @@ def test_the_same_report_is_written_once(arm, ansible, tmp_path):
     run_module("azlin_nfs_storage", **storage())
     found = run_module("azlin_storage_info", name="teamhomes01")["storages"]
     options = json.dumps({"dest": str(tmp_path / "report.html"), "storages": found, "time": "2026-11-26T12:00:00Z"})
-    first, second = (ansible("ansible", "localhost", "-m", "azlin.storage.azlin_report", "-a", options) for _time in "12")
+    same = ("localhost", "-m", "azlin.storage.azlin_report", "-a", options)
+    first, second = ansible("ansible", *same), ansible("ansible", *same)
     assert "localhost | CHANGED" in first.stdout, first.stdout + first.stderr
     assert "localhost | SUCCESS" in second.stdout, second.stdout + second.stderr
 
