@@ -40,7 +40,7 @@ ERROR_CODES = {
     "server_unreachable": "The NFS server or Azure Resource Manager does not answer.",
     "size_decrease_refused": "The wanted size, IOPS or throughput is smaller than the provisioned one.",
     "soft_deleted": "A soft-deleted share has the name of the wanted one, and nothing says what is to become of it.",
-    "sync_failed": "rsync could not copy all files to a home; what it had not finished there is not seen.",
+    "sync_failed": "Files could not all be copied to a home by rsync; what it had not finished there is not seen.",
     "throttled": "Azure answered 'too many requests' for longer than the wait limit.",
     "timeout": "Azure did not finish an operation within the wait limit.",
     "uid_mismatch": "Numeric user or group ids of the host and of the share differ.",
