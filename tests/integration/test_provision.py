@@ -10,12 +10,11 @@ import json
 import yaml
 
 from tests.integration.support import GROUP, run_module, storage, writes
-from tests.integration.test_command_line import ansible  # noqa: F401 # pylint: disable=unused-import
 
 NAMES = ("-e", "shared_home=teamhomes01", "-e", "vm_name=worker-9", "-e", f"azlin_resource_group={GROUP}")
 
 
-def test_user_data_for_a_storage_that_is_there(arm, ansible, tmp_path):  # noqa: F811
+def test_user_data_for_a_storage_that_is_there(arm, ansible, tmp_path):
     source = run_module("azlin_nfs_storage", **storage())["storage"]["nfs_endpoint"]
     arm.clear_requests()
     argv = ("ansible-playbook", "azlin.storage.provision", *NAMES, "-e", "azlin_user_data_file=worker-9.yml")
@@ -33,14 +32,14 @@ def test_user_data_for_a_storage_that_is_there(arm, ansible, tmp_path):  # noqa:
     assert "changed=0" in again.stdout and again.returncode == 0
 
 
-def test_a_storage_that_is_not_there_is_told_before_there_is_a_machine(arm, ansible, tmp_path):  # noqa: F811
+def test_a_storage_that_is_not_there_is_told_before_there_is_a_machine(arm, ansible, tmp_path):
     done = ansible("ansible-playbook", "azlin.storage.provision", *NAMES, "-e", "azlin_user_data_file=worker-9.yml")
     assert done.returncode != 0
     assert "no storage teamhomes01" in done.stdout
     assert not (tmp_path / "worker-9.yml").exists()
 
 
-def test_the_optional_collection_is_named_before_anything_is_asked_of_azure(arm, ansible):  # noqa: F811
+def test_the_optional_collection_is_named_before_anything_is_asked_of_azure(arm, ansible):
     done = ansible("ansible-playbook", "azlin.storage.provision", *NAMES, "-e", '{"azlin_vm_create": true}')
     assert done.returncode != 0
     assert "ansible-galaxy collection install azure.azcollection" in done.stdout
