@@ -138,7 +138,8 @@ LOG {{
 
 def _admitted(server, access, squash):
     words = "_".join(word.capitalize() for word in squash.split("_"))
-    return f"CLIENT {{ Clients = {', '.join(server['clients'])}; Access_Type = {access}; Squash = {words}; }}"
+    clients = ", ".join(server["clients"])
+    return f"CLIENT {{ Clients = {clients}; Protocols = 4; Access_Type = {access}; Squash = {words}; }}"
 
 
 def _export(number, path, pseudo, admitted, backend):
