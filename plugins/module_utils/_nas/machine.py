@@ -9,7 +9,9 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -35,6 +37,19 @@ def require_programs():
             "unsupported",
             f"This host lacks {', '.join(missing)}.",
             causes=[("A package is not installed.", "Let the role install it with azlin_manage_packages: true.")],
+        )
+
+
+def require_loop_devices():
+    """Fail if files cannot be mounted as file systems."""
+    if not os.path.exists("/dev/loop-control"):
+        raise AzlinError(
+            "unsupported",
+            "This host has no loop devices, on which the file systems of the servers are mounted.",
+            causes=[
+                ("The kernel module 'loop' is not loaded.", "Run 'modprobe loop', and have it loaded at every boot."),
+                ("The host is a container.", "Use a machine with a kernel of its own."),
+            ],
         )
 
 
@@ -90,10 +105,10 @@ def listening():
 
 
 def unit_states(names):
-    """The properties ActiveState and UnitFileState of units, by name."""
+    """The properties ActiveState, UnitFileState and InvocationID of units, by name."""
     if not names:
         return {}
-    text = run(["systemctl", "show", "--property=Id,ActiveState,UnitFileState", "--", *names])
+    text = run(["systemctl", "show", "--property=Id,ActiveState,UnitFileState,InvocationID", "--", *names])
     blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in text.split("\n\n")]
     return {block["Id"]: block for block in blocks if "Id" in block}
 
@@ -170,6 +185,33 @@ def wait_until_answering(servers, timeout):
                     try_=f"journalctl --unit={unit}",
                 )
             time.sleep(0.5)
+
+
+def check_exports(servers):
+    """Fail if a server runs without its files: it answers then as well, and only its log says that it has none."""
+    states = unit_states([layout.unit(server, ".service") for server in servers])
+    run(["journalctl", "--sync"])
+    matches = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}" for state in states.values()]
+    log = run(["journalctl", "--no-pager", "--output=json", "--output-fields=_SYSTEMD_UNIT,MESSAGE", *matches])
+    refused = refusals(json.loads(line) for line in log.splitlines())
+    for unit, lines in sorted(refused.items()):
+        raise AzlinError(
+            "unsupported",
+            f"{unit} answers, but does not serve its files: {' '.join(lines)}",
+            causes=[("The host lacks something that the server needs.", "The lines of its log are in the message.")],
+            try_=f"journalctl --unit={unit}",
+        )
+
+
+def refusals(entries):
+    """What servers said of a configuration or an export that they do not serve, by unit."""
+    found = {}
+    for entry in entries:
+        # A message that is no text is a list of numbers.
+        message = str(entry.get("MESSAGE", ""))
+        if re.search(r":(?:CONFIG|FSAL) :(?:CRIT|MAJ|FATAL) :", message):
+            found.setdefault(entry.get("_SYSTEMD_UNIT", ""), []).append(message.rpartition(" :")[2])
+    return found
 
 
 def answers(port):

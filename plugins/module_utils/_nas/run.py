@@ -26,10 +26,13 @@ def converge(listed, timeout, check_mode):
         raise AzlinError("unsupported", "Only root can run servers.", [("The task has no rights.", "Use become.")])
     if enabled:
         machine.require_programs()
+        machine.require_loop_devices()
     steps = plan(machine.look(servers), servers)
     if not check_mode:
         machine.carry_out(steps, timeout)
         machine.wait_until_answering(enabled, timeout)
+        if enabled:
+            machine.check_exports(enabled)
     return {
         "changed": bool(steps),
         "steps": [{"action": step.action, "target": step.target} for step in steps],
