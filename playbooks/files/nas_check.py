@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of nas_lab_verify.yml: ``nas_check.py ACTION``, with servers and settings as JSON on standard input.
 
-Prints JSON: ``lines``, each PASS, FAIL or SKIP and what was seen, and what a later action needs. On a client the
+Prints JSON: ``lines``, each PASS, FAIL or SKIP and what was seen. On a client the
 actions are open, arrived, after and close; on a host of servers sync, restart, footprint and tidy. Everything that is
 written lies in one directory of each server, which is named after the run; close and tidy remove it, by name.
 """
@@ -48,9 +48,7 @@ class Run:
         self.directory = settings["directory"]
         self.limit = settings["limit"]
         self.fill = settings.get("fill", False)
-        self.times = settings.get("times", {})
         self.lines = Lines()
-        self.answer = {}
 
     @property
     def writable(self):
@@ -148,10 +146,6 @@ def until(found, seconds=WAIT_SECONDS):
     return None
 
 
-def seen_at(path):
-    return os.path.exists(path) and time.time()
-
-
 # On the client.
 
 
@@ -234,18 +228,16 @@ def check_users(run, server):
 
 
 def arrived(run):
-    """What was put into the source of an input is there, and when: by the clock of the server, which stamps files."""
+    """A client sees what was put into the source of an input, although nobody told the server of it."""
     for server in run.of_role("input"):
-        create(run.mounted(server, "clock"))
-        ahead = os.stat(run.mounted(server, "clock")).st_mtime - time.time()
-        found = until(functools.partial(seen_at, run.mounted(server, ARRIVING)))
-        if found is None or server["name"] not in run.times:
-            run.lines.check(False, f"{server['name']}: a file put into its source did not arrive")
-            continue
-        seconds = max(0.0, found + ahead - run.times[server["name"]])
-        # The file may have been there before anybody looked, so this is the most it can have been.
+        began = time.monotonic()
+        found = until(functools.partial(os.path.exists, run.mounted(server, ARRIVING)))
+        seconds = time.monotonic() - began
+        whole = found and read(run.mounted(server, ARRIVING)) == content(server)
         run.lines.check(
-            seconds < run.limit, f"{server['name']}: source to client in at most {seconds:.0f} s (limit {run.limit})"
+            whole and seconds < run.limit,
+            f"{server['name']}: the client looked {seconds:.0f} s for the file from its source: "
+            f"{'whole' if whole else 'another content' if found else 'not there'}",
         )
 
 
@@ -302,7 +294,7 @@ def close(run):
 
 
 def remove(directory):
-    names = [MARKER, ARRIVING, INSIDE, SECOND, "clock", "filling", *(f"by-{uid}" for uid in USERS)]
+    names = [MARKER, ARRIVING, INSIDE, SECOND, "filling", *(f"by-{uid}" for uid in USERS)]
     for name in (*names, *(f"{name}.new" for name in names)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(directory, name))
@@ -316,27 +308,31 @@ def remove(directory):
 
 def sync(run):
     """Files go from sources to exports, and from exports to sources, each within the limit."""
-    times = {}
     for server in run.of_role("input"):
         os.makedirs(run.source(server), exist_ok=True)
         write(run.source(server, ARRIVING), content(server))
-        times[server["name"]] = os.stat(run.source(server, ARRIVING)).st_ctime
     for server in run.of_role("output"):
-        there = until(functools.partial(os.stat, run.source(server, MARKER)))
-        if there is None:
-            run.lines.check(False, f"{server['name']}: what a client wrote did not reach its source")
-            continue
-        # Both times are of this host's clock: when it was written here, and when the copy got its name.
-        seconds = there.st_ctime - os.stat(run.exported(server, MARKER)).st_ctime
-        whole = read(run.source(server, MARKER)) == content(server)
-        run.lines.check(
-            whole and seconds < run.limit, f"{server['name']}: export to source in {seconds:.0f} s (limit {run.limit})"
-        )
+        check_copy(run, server, "export to source", run.exported(server, MARKER), run.source(server, MARKER))
+    for server in run.of_role("input"):
+        check_copy(run, server, "source to export", run.source(server, ARRIVING), run.exported(server, ARRIVING))
     for server in run.servers:
         if server["role"] == "backup":
             states = [show(f"nas_lab-{server['name']}-{action}.timer")["ActiveState"] for action in ("seed", "collect")]
             run.lines.check(states == ["inactive"] * 2, f"{server['name']}: it is copied to at its start only")
-    run.answer["times"] = times
+
+
+def check_copy(run, server, way, source, target):
+    """A copy arrives. Both times are of this clock: when the file was written, and when the copy got its name."""
+    there = until(functools.partial(os.stat, target))
+    if there is None:
+        run.lines.check(False, f"{server['name']}: {way}: nothing arrived in {WAIT_SECONDS} s")
+        return
+    seconds = there.st_ctime - os.stat(source).st_ctime
+    whole = read(target) == content(server)
+    run.lines.check(
+        whole and seconds < run.limit,
+        f"{server['name']}: {way} in {seconds:.0f} s (limit {run.limit}){'' if whole else ', another content'}",
+    )
 
 
 def restart(run):
@@ -414,7 +410,7 @@ def main():
         ACTIONS[sys.argv[1]](run)
     except (OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
         run.lines.check(False, f"{sys.argv[1]} broke off: {type(error).__name__}: {error}")
-    print(json.dumps({"lines": run.lines, **run.answer}))
+    print(json.dumps({"lines": run.lines}))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def require_programs():
             "unsupported",
             f"This host lacks {', '.join(missing)}.",
             causes=[("A package is not installed.", "Let the role install it with azlin_manage_packages: true.")],
+            try_="ansible-playbook azlin.storage.nas_lab",
         )
 
 
@@ -50,6 +51,7 @@ def require_loop_devices():
                 ("The kernel module 'loop' is not loaded.", "Run 'modprobe loop', and have it loaded at every boot."),
                 ("The host is a container.", "Use a machine with a kernel of its own."),
             ],
+            try_="modprobe loop",
         )
 
 

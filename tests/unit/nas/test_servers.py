@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common import nas
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._nas import layout
+from ansible_collections.azlin.storage.plugins.module_utils._nas.machine import refusals
 from ansible_collections.azlin.storage.plugins.module_utils._nas.plan import MIB, Seen, plan
 
 HOSTS = [("here", "10.30.1.11")]
@@ -187,3 +188,24 @@ def test_the_server_itself_refuses_writes_to_the_backup():
 def test_a_mount_unit_is_named_as_systemd_wants_it():
     # systemd-escape --path --suffix=mount /srv/nas_lab/exports/nas-input-1
     assert layout.mount_unit(SERVERS[0]) == "srv-nas_lab-exports-nas\\x2dinput\\x2d1.mount"
+
+
+def test_a_server_that_lost_its_export_is_told_by_its_log():
+    unit, told = (
+        "nas_lab-nas-input-1.service",
+        "26/11/2026 19:28:37 : epoch 6b08 : worker-1 : ganesha.nfsd-11[main] ",
+    )
+    lines = [
+        "nfs_lift_grace_locked :STATE :EVENT :NFS Server Now NOT IN GRACE",
+        "gsh_dbus_pkginit :DBUS :CRIT :dbus_bus_get failed (Failed to connect to socket)",
+        "vfs_create_export :FSAL :CRIT :resolve_posix_filesystem(/srv/nas_lab/exports/nas-input-1/data) returned (2)",
+        "fsal_cfg_commit :CONFIG :CRIT :Could not create export for (/data) to (/srv/nas_lab/exports/nas-input-1/data)",
+    ]
+    entries = [{"_SYSTEMD_UNIT": unit, "MESSAGE": told + line} for line in lines]
+    assert refusals([*entries[:2], {"_SYSTEMD_UNIT": unit, "MESSAGE": [27, 91]}]) == {}
+    assert refusals(entries) == {
+        unit: [
+            "resolve_posix_filesystem(/srv/nas_lab/exports/nas-input-1/data) returned (2)",
+            "Could not create export for (/data) to (/srv/nas_lab/exports/nas-input-1/data)",
+        ]
+    }
