@@ -4,9 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The checks of nas_lab_verify.yml: ``nas_check.py ACTION``, with servers and settings as JSON on standard input.
 
-Prints JSON: ``lines``, each PASS, FAIL or SKIP and what was seen. On a client the
-actions are open, arrived, after and close; on a host of servers sync, restart, footprint and tidy. Everything that is
-written lies in one directory of each server, which is named after the run; close and tidy remove it, by name.
+Prints JSON: ``lines``, each PASS, FAIL or SKIP and what was seen. On a client the actions are open, arrived, after and
+close; on a host of servers sync, restart, footprint and tidy. Everything that is written lies in one directory of each
+server, which is named after the run; close and tidy remove it, by name.
 """
 
 from __future__ import annotations

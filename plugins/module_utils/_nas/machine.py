@@ -51,7 +51,7 @@ def require_loop_devices():
                 ("The kernel module 'loop' is not loaded.", "Run 'modprobe loop', and have it loaded at every boot."),
                 ("The host is a container.", "Use a machine with a kernel of its own."),
             ],
-            try_="modprobe loop",
+            try_="ansible-playbook azlin.storage.nas_lab",
         )
 
 
