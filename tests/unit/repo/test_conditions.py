@@ -55,3 +55,13 @@ def test_what_is_taken_as_it_is_is_found():
     assert taken_as_they_are("azlin_force or other | bool", names) == ["azlin_force"]
     assert taken_as_they_are("azlin_force | default(false) | bool", names) == []
     assert taken_as_they_are("azlin_force is defined and azlin_force|bool", names) == []
+
+
+@pytest.mark.parametrize("playbook", facts.playbooks())
+def test_the_controller_runs_modules_with_its_own_python(playbook):
+    """Found by search it may be another one, without the libraries, or none that runs."""
+    for play in facts.load_yaml(f"playbooks/{playbook}.yml"):
+        # Asking whether there are hosts runs no module.
+        only_asks = all("ansible.builtin.import_tasks" in task for task in play.get("tasks", []))
+        if play.get("hosts") == "localhost" and not only_asks:
+            assert play.get("vars", {}).get("ansible_python_interpreter") == "{{ ansible_playbook_python }}"
