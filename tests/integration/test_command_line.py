@@ -176,3 +176,12 @@ def test_what_hosts_answer_is_understood(ansible, tmp_path):
     done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here={"ansible_connection": "local"}), *values)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubernetes_volumes_are_written_below_where_ansible_was_started(ansible, tmp_path):
+    argv = ("ansible-playbook", "azlin.storage.nas_manifests", "-e", "azlin_nas_output_dir=volumes")
+
+    done = ansible(*argv)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "volumes" / "configmap.yml").is_file()
+    assert "changed=0" in ansible(*argv).stdout
