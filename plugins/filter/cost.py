@@ -78,12 +78,11 @@ _value:
       elements: dict
 """
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.azlin.storage.plugins.module_utils._azure import cost, prices
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import parse_size_gib
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 
 def _number(option, value):
@@ -92,22 +91,20 @@ def _number(option, value):
     return value
 
 
+@as_filter
 def estimate(size, location, redundancy="LRS", private_endpoints=0, days=30):
     """The filter."""
-    try:
-        if redundancy not in ("LRS", "ZRS"):
-            raise invalid("redundancy", redundancy, "NFS shares have LRS or ZRS", "Use LRS or ZRS.")
-        billed = cost.Billed(
-            billing_model="provisioned_v1",
-            redundancy=redundancy,
-            location=names.location(location),
-            size_gib=parse_size_gib(size),
-            private_endpoints=_number("private_endpoints", private_endpoints),
-        )
-        estimated = cost.estimate(billed, prices.built_in())
-        return {**estimated, "for_days": cost.for_days(estimated["monthly"], _number("days", days))}
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    if redundancy not in ("LRS", "ZRS"):
+        raise invalid("redundancy", redundancy, "NFS shares have LRS or ZRS", "Use LRS or ZRS.")
+    billed = cost.Billed(
+        billing_model="provisioned_v1",
+        redundancy=redundancy,
+        location=names.location(location),
+        size_gib=parse_size_gib(size),
+        private_endpoints=_number("private_endpoints", private_endpoints),
+    )
+    estimated = cost.estimate(billed, prices.built_in())
+    return {**estimated, "for_days": cost.for_days(estimated["monthly"], _number("days", days))}
 
 
 class FilterModule:

@@ -40,19 +40,15 @@ _value:
   type: dict
 """
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.azlin.storage.plugins.module_utils._azure import cost
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import parse_size_gib
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 
+@as_filter
 def cost_at(storage, size):
     """The filter."""
-    try:
-        return cost.at_size(storage["cost"], parse_size_gib(size))
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    return cost.at_size(storage["cost"], parse_size_gib(size))
 
 
 class FilterModule:

@@ -59,18 +59,14 @@ _value:
       type: str
 """
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.azlin.storage.plugins.module_utils._common import capacity
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 
+@as_filter
 def growth(storage, cap, at=80, step="100GiB"):
     """The filter."""
-    try:
-        return capacity.growth(storage["size_gib"], storage["used_bytes"], at, step, cap)
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    return capacity.growth(storage["size_gib"], storage["used_bytes"], at, step, cap)
 
 
 class FilterModule:

@@ -78,11 +78,10 @@ _value:
 """
 
 import yaml
-from ansible.errors import AnsibleFilterError
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import cloud_init
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.plugin_utils import _host_code
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 _MODULE = "_home.first_boot"
 
@@ -98,6 +97,7 @@ def _text(dumper, value):
 _Dumper.add_representer(str, _text)
 
 
+@as_filter
 def home_user_data(
     source,
     user="azureuser",
@@ -110,16 +110,13 @@ def home_user_data(
     manage_packages=True,
 ):
     """Render the user-data."""
-    try:
-        wanted = cloud_init.request(
-            source, user, client, mount_options, home=home, local_paths=local_paths, mount_timeout=mount_timeout
-        )
-        code = _host_code.sources(_MODULE)
-        config = cloud_init.config(wanted, code, f"{_host_code.UTILS}.{_MODULE}", os_family, manage_packages)
-        text = yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=float("inf"))
-        return cloud_init.checked_size(f"#cloud-config\n{text}")
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    wanted = cloud_init.request(
+        source, user, client, mount_options, home=home, local_paths=local_paths, mount_timeout=mount_timeout
+    )
+    code = _host_code.sources(_MODULE)
+    config = cloud_init.config(wanted, code, f"{_host_code.UTILS}.{_MODULE}", os_family, manage_packages)
+    text = yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=float("inf"))
+    return cloud_init.checked_size(f"#cloud-config\n{text}")
 
 
 class FilterModule:

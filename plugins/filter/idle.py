@@ -92,18 +92,14 @@ _value:
       elements: str
 """
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.idle import verdicts
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 
+@as_filter
 def idle(storages, days=30, keep_tag="azlin-keep", hosts=()):
     """The filter."""
-    try:
-        return verdicts(storages, days, keep_tag, hosts)
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    return verdicts(storages, days, keep_tag, hosts)
 
 
 class FilterModule:

@@ -49,18 +49,14 @@ _value:
   type: dict
 """
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.azlin.storage.plugins.module_utils._common import manifests
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 
+@as_filter
 def nas_manifests(servers, namespace="default", overrides=None, image="busybox:1.37"):
     """The filter."""
-    try:
-        return manifests.manifests(servers, namespace, overrides, image)
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    return manifests.manifests(servers, namespace, overrides, image)
 
 
 class FilterModule:

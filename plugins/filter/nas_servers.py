@@ -56,18 +56,14 @@ _value:
   elements: dict
 """
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.azlin.storage.plugins.module_utils._common import nas
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
 
+@as_filter
 def nas_servers(listed, topology="", clients=None, hosts=None):
     """The filter."""
-    try:
-        return nas.servers(listed, topology, clients, list((hosts or {}).items()))
-    except AzlinError as error:
-        raise AnsibleFilterError(error.msg) from error
+    return nas.servers(listed, topology, clients, list((hosts or {}).items()))
 
 
 class FilterModule:

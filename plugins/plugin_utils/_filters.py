@@ -1,0 +1,28 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all filters of the collection have in common.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+
+def as_filter(function):
+    """Return a function that tells its AzlinError as Ansible tells errors of filters."""
+
+    @functools.wraps(function)
+    def filtered(*arguments, **options):
+        try:
+            return function(*arguments, **options)
+        except AzlinError as error:
+            raise AnsibleFilterError(error.msg) from error
+
+    return filtered
