@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -100,8 +102,21 @@ def sync(path):
     os.close(handle)
 
 
-def measure(tool, source, target, jobs):
-    """Time one copy, from the first process to the last byte on the server."""
+def outputs_of(running, limit):
+    """What processes print until they end, or None where they are not done in so many seconds: then they are ended."""
+    deadline = None if limit is None else time.monotonic() + limit
+    try:
+        return [process.communicate(timeout=deadline and deadline - time.monotonic())[0] for process in running]
+    except subprocess.TimeoutExpired:
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        return None
+
+
+def measure(tool, source, target, jobs, limit):
+    """Time one copy, from the first process to the last byte on the server, or as far as it comes in the time limit."""
     os.makedirs(target)
     os.sync()
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as stream:
@@ -109,8 +124,11 @@ def measure(tool, source, target, jobs):
     ours = [sys.executable, os.path.abspath(__file__), "ours", source, target]
     argvs = [ours] if tool == "ours" else commands(tool, source, target, jobs)
     started = time.monotonic()
-    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for argv in argvs]
-    outputs = [process.communicate()[0] for process in running]
+    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) for argv in argvs]
+    outputs = outputs_of(running, limit)
+    if outputs is None:
+        print(json.dumps({"seconds": time.monotonic() - started, "ended": True}))
+        return
     sync(target)
     seconds = time.monotonic() - started
     statuses = [process.returncode for process in running]
@@ -118,7 +136,7 @@ def measure(tool, source, target, jobs):
         raise SystemExit(f"{tool} ended with {statuses}: {outputs}")
     details = json.loads(outputs[0]) if tool == "ours" else {}
     # The second pass is no part of a copy.
-    print(json.dumps({"seconds": seconds - details.get("again", 0), **details}))
+    print(json.dumps({"seconds": seconds - details.get("again", 0), "ended": False, **details}))
 
 
 def main():
@@ -130,7 +148,8 @@ def main():
     elif action == "ours":
         copy_by_ours(*arguments)
     else:
-        measure(arguments[0], arguments[1], arguments[2], int(arguments[3]))
+        tool, source, target, jobs, limit = arguments
+        measure(tool, source, target, int(jobs), float(limit) or None)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ SOURCE = f"{ACCOUNT}.file.core.lab.test:/{ACCOUNT}/{SHARE}"
 HOST = "worker-1"
 CODE = "/opt/azlin-bench"
 MOUNT = "/mnt/bench"
+KEPT = f"{MOUNT}/kept"
+BACK = "/home/back"
 JOBS = 16
 TOOLS = {
     "ours": OURS,
@@ -44,8 +46,10 @@ NOT_FOR_ONE_FILE = ("rsyncs", "fpsync")
 class Bench:
     """One lab with one guest and one share."""
 
-    def __init__(self, state_dir: pathlib.Path) -> None:
+    def __init__(self, state_dir: pathlib.Path, report: Report, patience: float) -> None:
         self.paths = LabPaths.of(state_dir)
+        self.report = report
+        self.patience = patience
         self.number = 0
 
     def lab(self, *arguments: str) -> None:
@@ -100,46 +104,53 @@ class Bench:
     def script(self, *arguments: str) -> str:
         return self.on("env", f"PYTHONPATH={CODE}", "python3", f"{CODE}/guest_seed.py", *arguments)
 
-    def measure(self, tool: str, source: str, target: str) -> dict:
-        """Time one copy with everything freshly mounted."""
+    def measure(self, case: str, tool: str, source: str, target: str) -> dict:
+        """Time one copy with everything freshly mounted, and note it."""
+        limit = self.patience * self.report.seconds.get((case, OURS), 0)
         self.on("umount", "--quiet", "--all-targets", "--recursive", MOUNT) if self.number else None
         self.number += 1
         self.on("mount", "-t", "nfs", "-o", "vers=4,minorversion=1,sec=sys,nconnect=4,noresvport", SOURCE, MOUNT)
-        return json.loads(self.script("measure", tool, source, target, str(JOBS)).splitlines()[-1])
-
-    def on_server(self, name: str) -> pathlib.Path:
-        """Where the server keeps a directory of the share."""
-        return volumes.mount_of(self.paths, ACCOUNT, SHARE) / name
-
-    def seed(self, report: Report, case: str, tool: str, home: str, keep: bool = False) -> dict:
-        """One copy to the share."""
-        target = f"{tool}-{self.number}"
-        done = self.measure(tool, home, f"{MOUNT}/{target}")
-        self.expect_same(home, names_below(self.on_server(target)), tool)
-        report.add(case, TOOLS[tool], done["seconds"])
-        if keep:
-            self.on_server(target).rename(self.on_server("kept"))
-        else:
-            subprocess.run(["rm", "-rf", str(self.on_server(target))], check=True)
+        answer = self.script("measure", tool, source, target, str(JOBS), str(limit))
+        done = json.loads(answer.splitlines()[-1])
+        if not done["ended"]:
+            self.expect_same(source, target, tool)
+        self.report.add(case, TOOLS[tool], done["seconds"], ended=done["ended"])
         return done
 
-    def back(self, report: Report, case: str, tool: str, home: str) -> None:
+    def on_server(self, path: str) -> pathlib.Path:
+        """Where the server keeps what the guest sees on the share."""
+        return volumes.mount_of(self.paths, ACCOUNT, SHARE) / pathlib.PurePath(path).relative_to(MOUNT)
+
+    def seed(self, case: str, tool: str, home: str, keep: bool = False) -> dict:
+        """One copy to the share."""
+        target = f"{MOUNT}/{tool}-{self.number}"
+        done = self.measure(case, tool, home, target)
+        if keep:
+            self.on_server(target).rename(self.on_server(KEPT))
+        else:
+            self.remove(target)
+        return done
+
+    def back(self, case: str, tool: str) -> None:
         """One copy of what ``seed(..., keep=True)`` left, to the disk."""
-        done = self.measure(tool, f"{MOUNT}/kept", "/home/back")
-        self.expect_same(home, int(self.on("find", "/home/back", "-printf", "x").count("x")) - 1, tool)
-        report.add(case, TOOLS[tool], done["seconds"])
-        self.on("rm", "-rf", "/home/back")
+        self.measure(case, tool, KEPT, BACK)
+        self.on("rm", "-rf", BACK)
 
-    def expect_same(self, home: str, found: int, tool: str) -> None:
+    def remove(self, path: str) -> None:
+        """Remove what is on the share, where that is fast."""
+        subprocess.run(["rm", "-rf", str(self.on_server(path))], check=True)
+
+    def names(self, path: str) -> int:
+        """How many names there are below a directory of the guest; those of the share are counted on the server."""
+        if path.startswith(MOUNT):
+            return sum(1 for _path in self.on_server(path).rglob("*"))
+        return self.on("find", path, "-mindepth", "1", "-printf", "x").count("x")
+
+    def expect_same(self, source: str, target: str, tool: str) -> None:
         """A copy that is not whole is no measurement."""
-        names = self.on("find", home, "-printf", "x").count("x") - 1
-        if names != found:
-            raise SystemExit(f"{tool} copied {found} of {names} names")
-
-
-def names_below(path: pathlib.Path) -> int:
-    """How many names there are below a directory."""
-    return sum(1 for _path in path.rglob("*"))
+        wanted, found = self.names(source), self.names(target)
+        if wanted != found:
+            raise SystemExit(f"{tool} copied {found} of {wanted} names")
 
 
 def product() -> bytes:
@@ -153,45 +164,27 @@ def product() -> bytes:
     return buffer.getvalue()
 
 
-def small_files(bench: Bench, report: Report, options: argparse.Namespace, tools: list[str]) -> None:
-    """All tools with as many files as the slowest of them can copy in reasonable time, there and back."""
-    home = "/home/small"
-    bench.script("home", home, str(options.files))
-    for milliseconds in options.latency:
+def there_and_back(bench: Bench, what: str, home: str, latencies: list[int], tools: list[str]) -> None:
+    """A home with all tools, to the share and from it."""
+    for milliseconds in latencies:
         bench.latency(milliseconds)
         for tool in tools:
-            bench.seed(report, f"{options.files} files to the share, {milliseconds} ms", tool, home, tool == tools[0])
+            bench.seed(f"{what} to the share, {milliseconds} ms", tool, home, keep=tool == tools[0])
         for tool in tools:
-            bench.back(report, f"{options.files} files from the share, {milliseconds} ms", tool, home)
-        subprocess.run(["rm", "-rf", str(bench.on_server("kept"))], check=True)
+            bench.back(f"{what} from the share, {milliseconds} ms", tool)
+        bench.remove(KEPT)
     bench.on("rm", "-rf", home)
 
 
-def large_file(bench: Bench, report: Report, options: argparse.Namespace, tools: list[str]) -> None:
-    """One large file, there and back."""
-    home = "/home/large"
-    bench.script("large", home, str(options.large))
-    for milliseconds in options.latency:
-        bench.latency(milliseconds)
-        chosen = [tool for tool in tools if tool not in NOT_FOR_ONE_FILE]
-        for tool in chosen:
-            bench.seed(report, f"{options.large} MiB to the share, {milliseconds} ms", tool, home, tool == chosen[0])
-        for tool in chosen:
-            bench.back(report, f"{options.large} MiB from the share, {milliseconds} ms", tool, home)
-        subprocess.run(["rm", "-rf", str(bench.on_server("kept"))], check=True)
-    bench.on("rm", "-rf", home)
-
-
-def whole_home(bench: Bench, report: Report, options: argparse.Namespace) -> str:
-    """Ours with a whole home and the largest latency; returns what there is to say about it."""
+def whole_home(bench: Bench, files: int, milliseconds: int) -> str:
+    """Ours alone with a whole home; returns what there is to say about it."""
     home = "/home/whole"
-    milliseconds = max(options.latency)
-    bench.script("home", home, str(options.whole))
+    bench.script("home", home, str(files))
     bench.latency(milliseconds)
-    done = bench.seed(report, f"{options.whole} files to the share, {milliseconds} ms", "ours", home)
+    done = bench.seed(f"{files} files to the share, {milliseconds} ms, alone", "ours", home)
     bench.on("rm", "-rf", home)
     return (
-        f"{options.whole} files, {milliseconds} ms: {done['files'] / done['seconds']:.0f} files/s,"
+        f"{files} files, {milliseconds} ms: {done['files'] / done['seconds']:.0f} files/s,"
         f" memory at most {done['peak_mib']:.0f} MiB; a second pass with nothing changed takes {done['again']:.1f} s"
     )
 
@@ -206,23 +199,33 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=1024, help="MiB of the large file, 0 for none")
     parser.add_argument("--latency", type=int, nargs="+", default=[1, 5], help="milliseconds")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=12,
+        help="end a tool that takes so many times as long as ours, when ours comes first; 0 lets all finish",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the lab up at the end")
     options = parser.parse_args()
-    report, bench = Report("seed"), Bench(options.state_dir)
-    notes = []
+    report = Report("seed")
+    bench = Bench(options.state_dir, report, options.patience)
+    tools, notes = options.tools, []
     with contextlib.ExitStack() as stack:
         if not options.keep:
             stack.callback(bench.lab, "down")
         bench.start()
-        if "fpsync" in options.tools and not bench.install_fpsync():
-            options.tools.remove("fpsync")
+        if "fpsync" in tools and not bench.install_fpsync():
+            tools.remove("fpsync")
             notes.append("fpsync was not measured: Debian's package fpart could not be downloaded.")
         if options.files:
-            small_files(bench, report, options, options.tools)
+            bench.script("home", "/home/small", str(options.files))
+            there_and_back(bench, f"{options.files} files", "/home/small", options.latency, tools)
         if options.large:
-            large_file(bench, report, options, options.tools)
+            bench.script("large", "/home/large", str(options.large))
+            for_one = [tool for tool in tools if tool not in NOT_FOR_ONE_FILE]
+            there_and_back(bench, f"{options.large} MiB", "/home/large", options.latency, for_one)
         if options.whole:
-            notes.append(whole_home(bench, report, options))
+            notes.append(whole_home(bench, options.whole, max(options.latency)))
     report.print_table(tuple(notes))
     return 0
 
