@@ -237,6 +237,7 @@ class Detach(Operation):
 
     def exchange(self):
         """Put the local directory in the place of the mount point."""
+        self._refuse_mounted()
         self.journal.note(exchanged_ns=time.time_ns())
         exchange.exchange(self.replacement, self.home)
 
@@ -254,12 +255,25 @@ class Detach(Operation):
 
     def verify(self):
         """The user can work in the local home."""
+        self._refuse_mounted()
         self.verify_as_user()
         self.end_window()
 
     def unpersist(self):
         """Do not mount the share at boot any more."""
         self.change_fstab(self._without_entries)
+        # From here on nothing knows of the mount; what was quicker is seen.
+        self._refuse_mounted()
+
+    def _refuse_mounted(self):
+        """As long as fstab has its line anybody may mount the share, which would then pass for the local home."""
+        mount = self._mount()
+        if mount is not None:
+            raise AzlinError(
+                "verify_failed",
+                f"{mount.source} was mounted at {self.home} again while that was detached.",
+                causes=[("mount -a, an automounter or another program mounts what fstab has", "stop it for a while")],
+            )
 
     def _without_entries(self, text):
         points = [local_paths.mount_point(self.home, path) for path in self.request.local_paths]

@@ -141,7 +141,8 @@ def _hidden(journal, mounts):
 def _mounted(host, user_name):
     """Whether a user's home needs nothing (more); mounts it when the server answers."""
     journal = journals.Journal(host.state_dir, user_name)
-    if journal.attachment is None or _is_mounted(journal):
+    # Whoever settles a transaction mounts the home if need be; until then it may have been unmounted on purpose.
+    if journal.transaction is not None or journal.attachment is None or _is_mounted(journal):
         return True
     try:
         host.mounter.probe(parse_endpoint(journal.attachment["source"]).host)

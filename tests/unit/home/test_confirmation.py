@@ -215,6 +215,14 @@ def test_remounting_goes_on_until_the_server_is_back(world, monkeypatch):
     assert [one["home"] for one in records.listed(world.share)] == [world.home]
 
 
+def test_a_home_that_a_run_has_unmounted_is_not_mounted_behind_its_back(world):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    run_of(world).begin("x", "detach", {})
+    host = HostWithServerAway(**vars(world.host))
+    assert recover._mounted(host, USER) and host.asked == []
+
+
 def test_the_program_of_the_guard_runs_without_this_collection(world):
     guard.install(world.host)
     program = os.path.join(world.host.state_dir, guard.PROGRAM)

@@ -232,6 +232,22 @@ def test_a_boot_in_the_middle_of_an_attach_that_found_its_line_in_fstab(world):
     assert world.snapshot() == before
 
 
+@pytest.mark.parametrize("when", [("before", "exchange"), ("before", "verify"), ("before", "unpersist")])
+@pytest.mark.parametrize("action", ["detach", "detach_to_backup"])
+def test_a_share_that_is_mounted_again_during_a_detach_takes_it_back(world, action, when):
+    world.apply()
+    before = world.snapshot()
+
+    def mount(*point):
+        if point == when:
+            world.host.mounter.mount(SOURCE, world.home)
+
+    with pytest.raises(AzlinError) as caught:
+        world.apply(checkpoint=mount, **GOALS[action])
+    assert caught.value.error_code == "verify_failed" and "mounted" in caught.value.msg
+    assert world.snapshot() == before
+
+
 def test_what_lies_in_the_place_of_the_copy_is_not_removed(world):
     world.apply()
     os.mkdir(os.path.join(world.homes, ".azhomer.azlin-local"))
