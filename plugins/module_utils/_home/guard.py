@@ -114,14 +114,21 @@ def start_remount(host):
 
 def retire(host, user_name):
     """Remove program and units unless a home needs them; what the user's own transaction needs is over."""
-    for name in journal.users(host.state_dir):
-        record = journal.Journal(host.state_dir, name)
-        if record.attachment is not None or (record.transaction is not None and name != user_name):
-            return
+    if any(_needed(host, name, user_name) for name in journal.users(host.state_dir)):
+        return
     for unit in (RECOVER_UNIT, REMOUNT_UNIT):
         _remove(os.path.join(host.units, _WANTS, unit))
         _remove(os.path.join(host.units, unit))
     _remove(_program(host))
+
+
+def _needed(host, name, user_name):
+    try:
+        record = journal.Journal(host.state_dir, name)
+    except (AzlinError, OSError):
+        # It may say anything.
+        return True
+    return record.attachment is not None or (record.transaction is not None and name != user_name)
 
 
 def _remove(path):

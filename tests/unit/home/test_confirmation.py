@@ -18,18 +18,21 @@ import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    attach,
     confirmation,
     guard,
     manifest,
     records,
     recover,
+    run,
     users,
     watchdog,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
-from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
+from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import SOURCE, USER
+from .world import SOURCE, UID, USER
 
 
 @pytest.fixture
@@ -221,6 +224,81 @@ def test_a_home_that_a_run_has_unmounted_is_not_mounted_behind_its_back(world):
     run_of(world).begin("x", "detach", {})
     host = HostWithServerAway(**vars(world.host))
     assert recover._mounted(host, USER) and host.asked == []
+
+
+def test_a_journal_that_cannot_be_read_stops_neither_recovery_nor_remounting(world, login, capsys):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    run_of(world).begin("x", "mount", attach_facts(world))
+    with open(os.path.join(world.host.state_dir, "aaa.json"), "w", encoding="utf-8") as stream:
+        stream.write("{")
+    assert recover.boot(world.host) == 1
+    assert run_of(world).last["outcome"] == "undone"
+    host = HostWithServerAway(**vars(world.host), asked=["", ""])
+    assert recover.remount(host) == 1
+    assert world.mount() is not None
+    assert "aaa: The journal" in capsys.readouterr().out
+
+
+def test_an_undo_that_fails_in_an_unforeseen_way_stops_nothing_else(world, login, monkeypatch):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    broken = Journal(world.host.state_dir, "aaa")
+    broken.begin("x", "mount", attach_facts(world))
+    broken.begin_step("mount")
+    monkeypatch.setattr(users, "lookup", lambda name: User(name, UID, UID, world.home))
+    monkeypatch.setattr(attach.Mount, "unmount_home", fail)
+    assert recover.guard(world.host, "aaa", "x") == 1
+    assert recover.remount(HostWithServerAway(**vars(world.host), asked=["", ""])) == 1
+    assert world.mount() is not None
+    broken = Journal(world.host.state_dir, "aaa")
+    assert broken.transaction is not None
+    with pytest.raises(AzlinError) as caught:
+        run.recover(world.host, users.lookup("aaa"), broken, "test")
+    assert caught.value.error_code == "rollback_failed" and "OSError: disk" in caught.value.msg
+
+
+def fail(_operation):
+    raise OSError("disk")
+
+
+def attach_facts(world):
+    return {"home": world.home, "source": SOURCE, "fstab_before": None, "fstab_after": None}
+
+
+def test_another_run_that_works_keeps_nobody_from_being_mounted(world, login, tmp_path):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    Journal(world.host.state_dir, "aaa").begin("x", "mount", attach_facts(world))
+    (tmp_path / "go").touch()
+    child = os.fork()
+    if child == 0:
+        with exclusive(world.host.state_dir, "aaa", 0):
+            (tmp_path / "go").unlink()
+            time.sleep(600)
+    while (tmp_path / "go").exists():
+        time.sleep(0.01)
+    try:
+        recover.remount(HostWithServerAway(**vars(world.host), asked=["", ""]))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert world.mount() is not None
+    assert Journal(world.host.state_dir, "aaa").transaction is not None
+
+
+def test_remounting_leaves_what_waits_to_be_confirmed_alone(world, login):
+    world.apply(confirm_timeout=60)
+    assert recover.remount(world.host) == 0
+    assert run_of(world).transaction["state"] == "unconfirmed"
+
+
+def test_the_program_stays_while_a_journal_cannot_be_read(world):
+    world.apply()
+    with open(os.path.join(world.host.state_dir, "aaa.json"), "w", encoding="utf-8") as stream:
+        stream.write("{")
+    world.apply("detached")
+    assert os.path.exists(os.path.join(world.host.state_dir, guard.PROGRAM))
 
 
 def test_the_program_of_the_guard_runs_without_this_collection(world):
