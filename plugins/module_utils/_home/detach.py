@@ -106,7 +106,9 @@ class Detach(Operation):
     def prepare(self):
         """Check the space and make the directory to copy to."""
         with self.ids():
-            survey = trees.survey(self.stage, exclude=self.excluded, workers=copier.WORKERS, cancelled=self.interrupted)
+            survey = trees.survey(
+                self.stage, exclude=self.excluded, workers=copier.WORKERS, cancelled=self.threads_interrupted
+            )
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
         with self.ids():
@@ -151,7 +153,7 @@ class Detach(Operation):
     def _copy_options(self):
         return {
             "exclude": self.excluded,
-            "cancelled": self.interrupted,
+            "cancelled": self.threads_interrupted,
             "checksum": self.request.checksum,
             "progress": self.progress,
         }

@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import suppress
 
@@ -123,6 +124,12 @@ class Operation:
     def interrupted(self):
         """Whether to stop soon; asked often by whatever takes long."""
         self.alive_at = time.monotonic()
+        return self._interrupts is not None and self._interrupts.pending()
+
+    def threads_interrupted(self):
+        """As :meth:`interrupted`, for threads that share work: the main one waits for them, however long they hang."""
+        if threading.current_thread() is not threading.main_thread():
+            return self.interrupted()
         return self._interrupts is not None and self._interrupts.pending()
 
     def recovering(self):

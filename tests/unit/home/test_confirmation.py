@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
     confirmation,
+    copier,
     guard,
     manifest,
     records,
@@ -172,6 +174,90 @@ def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(worl
     assert recover.guard(world.host, USER, run_of(world).transaction["id"]) == 0
     assert world.snapshot() == before
     assert "in the step mount" in run_of(world).last["reason"]
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_copy_ends_when_all_its_threads_hang_and_not_while_they_work(world, login, monkeypatch, alive):
+    before = world.snapshot()
+    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 2)
+    go_on = copier.Copier._go_on
+
+    def slowly(copy, directory):
+        for _number in range(40):
+            time.sleep(0.1 if alive else 600)
+            copy._pool.check()
+        go_on(copy, directory)
+
+    def slow_down(*point):
+        if point == ("before", "final"):
+            copier.Copier._go_on = slowly
+
+    child = os.fork()
+    if child == 0:
+        try:
+            world.apply(confirm_timeout=60, checkpoint=slow_down)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == (0 if alive else signal.SIGKILL)
+    if not alive:
+        assert recover.guard(world.host, USER, run_of(world).transaction["id"]) == 0
+        assert world.snapshot() == before
+        assert "in the step final" in run_of(world).last["reason"]
+
+
+STATS = """device /dev/vda1 mounted on / with fstype ext4
+device server:/other mounted on /run/azlin/stage.other with fstype nfs4 statvers=1.1
+\tbytes:\t{other} 0 0 0 0 0 0 0
+device server:/share mounted on /run/azlin/stage.x with fstype nfs4 statvers=1.1
+\tage:\t{age}
+\tbytes:\t0 0 0 0 0 {written} 0 0
+"""
+
+
+def test_what_the_share_takes_is_a_sign_of_life_and_what_others_do_is_not(tmp_path, monkeypatch):
+    """One call may write out gigabytes."""
+
+    def transferred(**numbers):
+        (tmp_path / "mountstats").write_text(STATS.format(**{"other": 0, "age": 0, "written": 0, **numbers}))
+        return watchdog.transferred("/run/azlin/stage.x")
+
+    monkeypatch.setattr(watchdog, "MOUNTSTATS", str(tmp_path / "mountstats"))
+    assert transferred() == transferred(other=1, age=1)
+    assert transferred() != transferred(written=1)
+    assert watchdog.transferred("/run/azlin/stage") is None
+    monkeypatch.setattr(watchdog, "MOUNTSTATS", str(tmp_path / "none"))
+    assert watchdog.transferred("/run/azlin/stage.x") is None
+
+
+@dataclass
+class Quiet:
+    """An operation in the window that gives no sign of life itself."""
+
+    stage: str = "/run/azlin/stage.x"
+    in_window: bool = True
+    alive_at: float = 0.0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def hangs(self, _seconds):
+        self.ended.set()
+
+
+def test_a_run_whose_share_takes_what_one_call_writes_out_is_not_ended(monkeypatch):
+    written = iter(range(10**6))
+    monkeypatch.setattr(watchdog, "transferred", lambda _path: next(written))
+    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 1)
+    monkeypatch.setattr(watchdog, "_POLL", 0.01)
+    monkeypatch.setattr(watchdog, "_BUSY", 10**6)
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    operation = Quiet(alive_at=time.monotonic())
+    watch = watchdog.Watchdog(operation)
+    assert not operation.ended.wait(3) and not killed
+    monkeypatch.setattr(watchdog, "transferred", lambda _path: 0)
+    assert operation.ended.wait(30)
+    watch.close()
+    assert killed[0] == (os.getpid(), signal.SIGKILL)
 
 
 def hang(now):
