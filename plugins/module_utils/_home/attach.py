@@ -137,6 +137,11 @@ class Attach(Mount):
         return beside(self.home, "mountpoint")
 
     @property
+    def places(self):
+        """As in Operation."""
+        return [self.home, self.spare, self.journal.facts["backup"] or self.home]
+
+    @property
     def steps(self):
         """In the order of the design; the window in which the home is not usable is exchange to verify."""
         return [

@@ -55,6 +55,11 @@ class Detach(Operation):
         return beside(self.home, "local")
 
     @property
+    def places(self):
+        """As in Operation; it is the mount point."""
+        return [self.home, self.replacement]
+
+    @property
     def excluded(self):
         """What is not copied: the share's own names, and what is local already."""
         return (*seed.OURS, *self.request.local_paths)

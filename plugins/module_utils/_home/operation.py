@@ -100,7 +100,23 @@ class Operation:
             "local_times": {},
             "fstab_before": None,
             "fstab_after": None,
+            "home_inode": inode_of(self.home),
         }
+
+    @property
+    def places(self):
+        """Where the directory lies that was the home at the beginning, whatever was done since."""
+        return [self.home]
+
+    def require_home(self):
+        """Fail where that directory is nowhere: an undo would find nothing to do, and the disk may come late."""
+        wanted = self.journal.facts.get("home_inode")
+        if wanted is not None and wanted not in map(inode_of, self.places):
+            raise AzlinError(
+                "rollback_failed",
+                f"The directory that was {self.home} is neither there nor beside it, so nothing was put back yet.",
+                causes=[("the disk of the homes is not mounted", "mount it, then run again with state: rolled_back")],
+            )
 
     def begin_step(self, name):
         """A step begins."""
@@ -271,6 +287,16 @@ class Operation:
                     ("the share is full or read-only", "look at the storage with the status playbook"),
                 ],
             ) from error
+
+
+def inode_of(path):
+    """The inode number of a directory, of what is below when something is mounted on it; None if there is none."""
+    parent, name = os.path.split(path)
+    try:
+        with os.scandir(parent) as entries:
+            return next((entry.inode() for entry in entries if entry.name == name), None)
+    except FileNotFoundError:
+        return None
 
 
 def _remove_probe():

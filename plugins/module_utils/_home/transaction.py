@@ -70,7 +70,8 @@ def run(operation, journal, interrupts, checkpoint):
     """Do all steps of an operation, or none of them.
 
     :param operation: has ``action``, ``facts()``, ``steps``, ``begin_step()``, ``commit()`` (which changes the
-        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts), ``ended()`` and
+        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts),
+        ``require_home()`` (fails where an undo could not see what there is to do), ``ended()`` and
         ``confirm_seconds``: when that is not 0, the steps count only once :func:`confirm` is called.
     :param checkpoint: called with ("before" or "after", step name); for tests of failures at every point.
     """
@@ -130,6 +131,7 @@ def undo(operation, journal, reason):
     """Take the begun steps back, last one first."""
     journal.spend_reserve()
     journal.set_state("undoing")
+    operation.require_home()
     begun = set(journal.transaction["begun"])
     for step in reversed(operation.steps):
         if step.name in begun:
