@@ -156,9 +156,9 @@ class Operation:
 
     def start_guard(self):
         """From here on somebody else brings the home back when this process dies, or nobody confirms."""
-        guard.install(self.host)
+        python = guard.install(self.host, self.home)
         if self.confirm_seconds:
-            guard.start(self.host, self.request.user.name, self.identifier)
+            guard.start(self.host, python, self.request.user.name, self.identifier)
             self._watchdog = watchdog.Watchdog(self)
 
     def hangs(self, seconds):

@@ -49,7 +49,8 @@ def login(tmp_path, monkeypatch):
 @pytest.fixture
 def world(world, monkeypatch):
     """The guard is a program that systemd starts; here it is called."""
-    world.host = replace(world.host, systemd=world.base, units=os.path.join(world.base, "units"))
+    units = os.path.join(world.base, "units")
+    world.host = replace(world.host, systemd=world.base, units=units, python=sys.executable)
     os.mkdir(world.host.units)
     monkeypatch.setattr(guard, "start", lambda *_arguments: None)
     monkeypatch.setattr(guard, "start_remount", lambda *_arguments: None)
@@ -388,13 +389,57 @@ def test_the_program_stays_while_a_journal_cannot_be_read(world):
 
 
 def test_the_program_of_the_guard_runs_without_this_collection(world):
-    guard.install(world.host)
+    guard.install(world.host, world.home)
     program = os.path.join(world.host.state_dir, guard.PROGRAM)
     with zipfile.ZipFile(program) as archive:
         assert "__main__.py" in archive.namelist()
     # With nothing but the standard library on its path; there is no journal, so there is nothing to settle.
     argv = [sys.executable, "-I", program, "guard", USER, "none"]
     subprocess.check_call(argv, cwd="/", env={"PATH": os.environ["PATH"]})
+
+
+def script(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(f"#!/bin/sh\n{text}\n")
+    os.chmod(path, 0o755)
+    return path
+
+
+def pythons_in_units(world):
+    for unit in (guard.RECOVER_UNIT, guard.REMOUNT_UNIT):
+        with open(os.path.join(world.host.units, unit), encoding="utf-8") as stream:
+            yield from (line.split("=")[1].split()[0] for line in stream if line.startswith("ExecStart="))
+
+
+def test_the_python_of_the_system_runs_the_program_if_it_can(world):
+    works = script(os.path.join(world.base, "bin", "works"), f'exec {sys.executable} "$@"')
+    world.host = replace(world.host, python=works)
+    world.apply()
+    assert list(pythons_in_units(world)) == [works, works]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_python_of_the_system_that_cannot_run_the_program_is_not_relied_on(world, monkeypatch, there):
+    """It may be older than the one that Ansible was given."""
+    started = []
+    monkeypatch.setattr(guard, "start", lambda _host, python, *_arguments: started.append(python))
+    old = os.path.join(world.base, "bin", "old")
+    world.host = replace(world.host, python=script(old, "exit 1") if there else old)
+    world.apply(confirm_timeout=60)
+    present = os.path.realpath(sys.executable)
+    assert list(pythons_in_units(world)) == [present, present] and started == [present]
+
+
+def test_a_python_among_the_homes_does_not_run_the_program(world, monkeypatch):
+    old = script(os.path.join(world.base, "bin", "old"), "exit 1")
+    world.host = replace(world.host, python=old)
+    works = script(os.path.join(world.homes, "other", "python"), f'exec {sys.executable} "$@"')
+    monkeypatch.setattr(sys, "executable", works)
+    before = world.snapshot()
+    error = error_of(world.apply)
+    assert error.error_code == "unsupported" and old in error.msg and works in error.msg
+    assert world.snapshot() == before and os.listdir(world.host.units) == []
 
 
 def test_boot_looks_at_journals_without_the_program_and_sees_what_it_would(world, login):
