@@ -137,6 +137,11 @@ class Attach(Mount):
         return beside(self.home, "mountpoint")
 
     @property
+    def places(self):
+        """As in Operation."""
+        return [self.home, self.spare, self.journal.facts["backup"] or self.home]
+
+    @property
     def steps(self):
         """In the order of the design; the window in which the home is not usable is exchange to verify."""
         return [
@@ -209,7 +214,9 @@ class Attach(Mount):
         survey = self._survey()
         # What an earlier attempt copied already needs no room again.
         with self.ids():
-            present = trees.survey(self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.interrupted)
+            present = trees.survey(
+                self.stage, exclude=seed.OURS, workers=copier.WORKERS, cancelled=self.threads_interrupted
+            )
             size, names = max(0, survey.size - present.size), max(0, survey.names - present.names)
             preflight.check_space(self.stage, size, names, f"The copy of {self.home} on the share")
         self.journal.note(seeding=True)
@@ -280,7 +287,7 @@ class Attach(Mount):
     def _may_go_on(self):
         """Whether to stop; raises when another host took the share over."""
         self._fence()
-        return self.interrupted()
+        return self.threads_interrupted()
 
     def _copy(self, **options):
         return copier.Copier(self.home, self.stage, **self._copy_options(), **options)

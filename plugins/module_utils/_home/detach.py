@@ -55,6 +55,11 @@ class Detach(Operation):
         return beside(self.home, "local")
 
     @property
+    def places(self):
+        """As in Operation; it is the mount point."""
+        return [self.home, self.replacement]
+
+    @property
     def excluded(self):
         """What is not copied: the share's own names, and what is local already."""
         return (*seed.OURS, *self.request.local_paths)
@@ -106,7 +111,9 @@ class Detach(Operation):
     def prepare(self):
         """Check the space and make the directory to copy to."""
         with self.ids():
-            survey = trees.survey(self.stage, exclude=self.excluded, workers=copier.WORKERS, cancelled=self.interrupted)
+            survey = trees.survey(
+                self.stage, exclude=self.excluded, workers=copier.WORKERS, cancelled=self.threads_interrupted
+            )
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
         with self.ids():
@@ -151,7 +158,7 @@ class Detach(Operation):
     def _copy_options(self):
         return {
             "exclude": self.excluded,
-            "cancelled": self.interrupted,
+            "cancelled": self.threads_interrupted,
             "checksum": self.request.checksum,
             "progress": self.progress,
         }
@@ -237,6 +244,7 @@ class Detach(Operation):
 
     def exchange(self):
         """Put the local directory in the place of the mount point."""
+        self._refuse_mounted()
         self.journal.note(exchanged_ns=time.time_ns())
         exchange.exchange(self.replacement, self.home)
 
@@ -254,12 +262,25 @@ class Detach(Operation):
 
     def verify(self):
         """The user can work in the local home."""
+        self._refuse_mounted()
         self.verify_as_user()
         self.end_window()
 
     def unpersist(self):
         """Do not mount the share at boot any more."""
         self.change_fstab(self._without_entries)
+        # From here on nothing knows of the mount; what was quicker is seen.
+        self._refuse_mounted()
+
+    def _refuse_mounted(self):
+        """As long as fstab has its line anybody may mount the share, which would then pass for the local home."""
+        mount = self._mount()
+        if mount is not None:
+            raise AzlinError(
+                "verify_failed",
+                f"{mount.source} was mounted at {self.home} again while that was detached.",
+                causes=[("mount -a, an automounter or another program mounts what fstab has", "stop it for a while")],
+            )
 
     def _without_entries(self, text):
         points = [local_paths.mount_point(self.home, path) for path in self.request.local_paths]

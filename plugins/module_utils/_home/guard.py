@@ -70,18 +70,24 @@ WantedBy=multi-user.target
 """
 
 
-def install(host):
-    """Put program and units in place, where systemd runs; a second time changes nothing."""
+def install(host, home):
+    """Put program and units in place, where systemd runs; a second time changes nothing.
+
+    Returns the Python that runs the program.
+
+    :param home: what is about to move, with all that lies beside it.
+    """
     if not host.has_systemd:
-        return
+        return None
+    os.makedirs(host.state_dir, mode=0o700, exist_ok=True)
+    _keep(_program(host), _archive(), 0o600)
+    python = _python(host, home)
     names = {
         "state_dir": host.state_dir,
-        "python": _python(),
+        "python": python,
         "program": _program(host),
         "recover_unit": RECOVER_UNIT,
     }
-    os.makedirs(host.state_dir, mode=0o700, exist_ok=True)
-    _keep(_program(host), _archive(), 0o600)
     for unit, text in ((RECOVER_UNIT, _RECOVER_TEXT), (REMOUNT_UNIT, _REMOUNT_TEXT)):
         path = os.path.join(host.units, unit)
         _keep(path, text.format(**names).encode(), 0o644)
@@ -90,13 +96,14 @@ def install(host):
         with suppress(FileExistsError):
             os.symlink(path, os.path.join(wants, unit))
             atomic.fsync_dir(wants)
+    return python
 
 
-def start(host, user_name, identifier):
+def start(host, python, user_name, identifier):
     """Start the guard of a transaction; it outlives the login that started this run."""
     unit = f"azlin-nfs-home-guard-{identifier}"
     argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=KillMode=process"]
-    argv += [_python(), "-I", _program(host), "guard", user_name, identifier]
+    argv += [python, "-I", _program(host), "guard", user_name, identifier]
     status, output = _execute(argv)
     if status != 0:
         raise AzlinError(
@@ -114,14 +121,21 @@ def start_remount(host):
 
 def retire(host, user_name):
     """Remove program and units unless a home needs them; what the user's own transaction needs is over."""
-    for name in journal.users(host.state_dir):
-        record = journal.Journal(host.state_dir, name)
-        if record.attachment is not None or (record.transaction is not None and name != user_name):
-            return
+    if any(_needed(host, name, user_name) for name in journal.users(host.state_dir)):
+        return
     for unit in (RECOVER_UNIT, REMOUNT_UNIT):
         _remove(os.path.join(host.units, _WANTS, unit))
         _remove(os.path.join(host.units, unit))
     _remove(_program(host))
+
+
+def _needed(host, name, user_name):
+    try:
+        record = journal.Journal(host.state_dir, name)
+    except (AzlinError, OSError):
+        # It may say anything.
+        return True
+    return record.attachment is not None or (record.transaction is not None and name != user_name)
 
 
 def _remove(path):
@@ -134,10 +148,26 @@ def _program(host):
     return os.path.join(host.state_dir, PROGRAM)
 
 
-def _python():
-    # The one that runs this may lie in the home that moves.
-    system = "/usr/bin/python3"
-    return system if os.path.exists(system) else sys.executable
+def _python(host, home):
+    """That of the system if it can run the program: it may be old. Else the one that runs this."""
+    present = os.path.realpath(sys.executable)
+    if os.path.realpath(host.python) == present or _runs(host, host.python):
+        return host.python
+    # At boot it has to be there before any home is.
+    parent = os.path.dirname(home)
+    homes = home if parent == "/" else parent
+    if os.path.commonpath([present, homes]) == homes:
+        raise AzlinError(
+            "unsupported",
+            f"{host.python} cannot run the program that brings {home} back after a crash, and {present} lies among the"
+            " homes.",
+            causes=[("the Python of the system is missing or too old", "install a newer one, and have Ansible use it")],
+        )
+    return present
+
+
+def _runs(host, python):
+    return _execute([python, "-I", _program(host), "check"])[0] == 0
 
 
 def _keep(path, content, mode):

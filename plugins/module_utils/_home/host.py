@@ -31,6 +31,7 @@ class Host:
     systemd: str = "/run/systemd/system"
     metadata_url: str = instance.URL
     units: str = "/etc/systemd/system"
+    python: str = "/usr/bin/python3"
     # Seconds: the guard of a run that was killed undoes it within this time, so that the next run need not fail.
     lock_wait: float = 30
 

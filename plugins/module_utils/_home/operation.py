@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import suppress
 
@@ -99,7 +100,23 @@ class Operation:
             "local_times": {},
             "fstab_before": None,
             "fstab_after": None,
+            "home_inode": inode_of(self.home),
         }
+
+    @property
+    def places(self):
+        """Where the directory lies that was the home at the beginning, whatever was done since."""
+        return [self.home]
+
+    def require_home(self):
+        """Fail where that directory is nowhere: an undo would find nothing to do, and the disk may come late."""
+        wanted = self.journal.facts.get("home_inode")
+        if wanted is not None and wanted not in map(inode_of, self.places):
+            raise AzlinError(
+                "rollback_failed",
+                f"The directory that was {self.home} is neither there nor beside it, so nothing was put back yet.",
+                causes=[("the disk of the homes is not mounted", "mount it, then run again with state: rolled_back")],
+            )
 
     def begin_step(self, name):
         """A step begins."""
@@ -125,6 +142,12 @@ class Operation:
         self.alive_at = time.monotonic()
         return self._interrupts is not None and self._interrupts.pending()
 
+    def threads_interrupted(self):
+        """As :meth:`interrupted`, for threads that share work: the main one waits for them, however long they hang."""
+        if threading.current_thread() is not threading.main_thread():
+            return self.interrupted()
+        return self._interrupts is not None and self._interrupts.pending()
+
     def recovering(self):
         """Whether this is what an earlier run left."""
         return self._interrupts is None
@@ -133,9 +156,9 @@ class Operation:
 
     def start_guard(self):
         """From here on somebody else brings the home back when this process dies, or nobody confirms."""
-        guard.install(self.host)
+        python = guard.install(self.host, self.home)
         if self.confirm_seconds:
-            guard.start(self.host, self.request.user.name, self.identifier)
+            guard.start(self.host, python, self.request.user.name, self.identifier)
             self._watchdog = watchdog.Watchdog(self)
 
     def hangs(self, seconds):
@@ -264,6 +287,16 @@ class Operation:
                     ("the share is full or read-only", "look at the storage with the status playbook"),
                 ],
             ) from error
+
+
+def inode_of(path):
+    """The inode number of a directory, of what is below when something is mounted on it; None if there is none."""
+    parent, name = os.path.split(path)
+    try:
+        with os.scandir(parent) as entries:
+            return next((entry.inode() for entry in entries if entry.name == name), None)
+    except FileNotFoundError:
+        return None
 
 
 def _remove_probe():

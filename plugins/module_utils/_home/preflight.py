@@ -140,7 +140,6 @@ def check_attach(host, situation, request):
     check_switch(host, request)
     _plain_home(request, situation.attachment)
     if situation.attachment is None:
-        _not_orphaned(request.home)
         obstacles.refuse_kernel_users(situation.mounts, request.home, local=True)
         local_paths.check(request.home, request.local_paths)
         check_idle(request, lambda: holders.of_directory(request.home, exempt=holders.ancestry()))
@@ -302,6 +301,8 @@ def _plain_home(request, attachment):
             f"{request.home} is not a directory of its own.",
             causes=[("it is a symbolic link", "give the real path as home and in the user database")],
         )
+    if attachment is None:
+        _not_orphaned(request.home)
     # What a home leaves behind while its share is mounted there belongs to root.
     if attachment is None and status.st_uid != request.user.uid:
         raise AzlinError(

@@ -28,12 +28,13 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import guard a
 from ansible_collections.azlin.storage.plugins.module_utils._home import journal as journals
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
+from ansible_collections.azlin.storage.plugins.module_utils._home.transaction import text_of
 
 MOUNT_TIMEOUT = 30
 _POLL = 1.0
 _REMOUNT_POLL = 10.0
 _DIED = "The run that moved the home ended before it was done."
-_REBOOTED = "The host was restarted before the move of the home was done or confirmed."
+_INTERRUPTED = "The host was restarted, or the run ended, before the move of the home was done or confirmed."
 
 
 def host(mounter):
@@ -42,10 +43,10 @@ def host(mounter):
 
 
 def main():
-    """``guard USER ID``, ``boot`` or ``remount``; writes what it did to the journal of systemd."""
+    """``guard USER ID``, ``boot``, ``remount`` or ``check``; writes what it did to the journal of systemd."""
     command, arguments = sys.argv[1], sys.argv[2:]
     squash.forget_refusals()
-    actions = {"guard": guard, "boot": boot, "remount": remount}
+    actions = {"guard": guard, "boot": boot, "remount": remount, "check": check}
     raise SystemExit(actions[command](host(Mounter(mount_options(), MOUNT_TIMEOUT)), *arguments))
 
 
@@ -60,40 +61,68 @@ def guard(host, user_name, identifier):
                 return 0
             left = _seconds_left(transaction)
             if not left:
-                return _settle(host, user_name, journal, _reason(transaction))
+                return 0 if _attempt(_settle, user_name, host, journal, _reason(transaction)) else 1
         time.sleep(min(left, _POLL))
 
 
+def check(_host):
+    """Do nothing: a Python that comes this far can run the program."""
+    return 0
+
+
 def boot(host):
-    """Settle what the reboot interrupted; before remote file systems are mounted and before anybody logs in."""
-    failures = 0
-    for user_name in journals.users(host.state_dir):
-        with journals.exclusive(host.state_dir, user_name, wait=None):
-            journal = journals.Journal(host.state_dir, user_name)
-            if journal.transaction is not None:
-                failures += _settle(host, user_name, journal, _REBOOTED)
-    return failures
+    """Settle what the reboot interrupted; before remote file systems are mounted and before anybody logs in.
+
+    Returns 1 when a transaction is still open, else 0.
+    """
+    settled = [_attempt(_settle_interrupted, name, host) for name in journals.users(host.state_dir)]
+    return 0 if all(settled) else 1
 
 
 def remount(host):
-    """Settle what boot could not (a user that only the network knows), then mount what is missing, however late."""
-    boot(host)
+    """Settle what boot could not (a user that only the network knows), then mount what is missing, however late.
+
+    Returns 1 when a transaction is still open, or something has failed, else 0.
+    """
     while True:
-        missing = [name for name in journals.users(host.state_dir) if not _mounted(host, name)]
-        if not missing:
-            _tell_others(host)
-            return 0
+        status = boot(host)
+        mounted = [_attempt(_mounted, name, host) for name in journals.users(host.state_dir)]
+        if False not in mounted:
+            break
         time.sleep(_REMOUNT_POLL)
+    told = [_attempt(_tell_others, name, host) for name in journals.users(host.state_dir)]
+    return 1 if None in mounted + told else status
 
 
-def _tell_others(host):
-    """Renew this host's records on the shares that its homes are on."""
-    for name in journals.users(host.state_dir):
-        journal = journals.Journal(host.state_dir, name)
-        if journal.attachment is not None and _is_mounted(journal):
-            home = journal.attachment["home"]
-            with suppress(AzlinError):
-                records.touch(home, users.lookup(name), home)
+def _attempt(action, user_name, host, *arguments):
+    """Return what an action returns, or None after saying why it failed: no user has to wait for another."""
+    try:
+        return action(host, user_name, *arguments)
+    except Exception as error:
+        _say(user_name, text_of(error))
+        return None
+
+
+def _settle_interrupted(host, user_name):
+    if journals.Journal(host.state_dir, user_name).transaction is None:
+        return True
+    # A run that lives has it in hand; others must not wait for that.
+    with journals.exclusive(host.state_dir, user_name, wait=0):
+        journal = journals.Journal(host.state_dir, user_name)
+        # What waits to be confirmed since this boot has its own guard.
+        if journal.transaction is not None and not _seconds_left(journal.transaction):
+            _settle(host, user_name, journal, _INTERRUPTED)
+    return True
+
+
+def _tell_others(host, user_name):
+    """Renew this host's record on the share that a home is on."""
+    journal = journals.Journal(host.state_dir, user_name)
+    if journal.attachment is not None and _is_mounted(journal):
+        home = journal.attachment["home"]
+        with suppress(AzlinError):
+            records.touch(home, users.lookup(user_name), home)
+    return True
 
 
 def _seconds_left(transaction):
@@ -111,16 +140,11 @@ def _reason(transaction):
 
 
 def _settle(host, user_name, journal, reason):
-    """Return 0 when it worked, else 1."""
-    try:
-        run.recover(host, users.lookup(user_name), journal, reason)
-    except AzlinError as error:
-        _say(user_name, error.msg)
-        return 1
+    run.recover(host, users.lookup(user_name), journal, reason)
     _say(user_name, f"{reason} The transaction was {journal.last['outcome']}.")
     if journal.attachment is not None and not _is_mounted(journal):
         programs.start_remount(host)
-    return 0
+    return True
 
 
 def _say(user_name, text):
@@ -141,7 +165,8 @@ def _hidden(journal, mounts):
 def _mounted(host, user_name):
     """Whether a user's home needs nothing (more); mounts it when the server answers."""
     journal = journals.Journal(host.state_dir, user_name)
-    if journal.attachment is None or _is_mounted(journal):
+    # Whoever settles a transaction mounts the home if need be; until then it may have been unmounted on purpose.
+    if journal.transaction is not None or journal.attachment is None or _is_mounted(journal):
         return True
     try:
         host.mounter.probe(parse_endpoint(journal.attachment["source"]).host)

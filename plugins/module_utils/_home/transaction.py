@@ -70,7 +70,8 @@ def run(operation, journal, interrupts, checkpoint):
     """Do all steps of an operation, or none of them.
 
     :param operation: has ``action``, ``facts()``, ``steps``, ``begin_step()``, ``commit()`` (which changes the
-        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts), ``ended()`` and
+        journal's attachment), ``finish()`` (what is left to do afterwards, in any number of attempts),
+        ``require_home()`` (fails where an undo could not see what there is to do), ``ended()`` and
         ``confirm_seconds``: when that is not 0, the steps count only once :func:`confirm` is called.
     :param checkpoint: called with ("before" or "after", step name); for tests of failures at every point.
     """
@@ -118,6 +119,10 @@ def recover(operation, journal, reason):
             _finish(operation, journal)
         else:
             undo(operation, journal, reason)
+    except AzlinError:
+        raise
+    except Exception as error:
+        raise _rollback_failed(journal, text_of(error)) from error
     finally:
         operation.ended()
 
@@ -126,6 +131,7 @@ def undo(operation, journal, reason):
     """Take the begun steps back, last one first."""
     journal.spend_reserve()
     journal.set_state("undoing")
+    operation.require_home()
     begun = set(journal.transaction["begun"])
     for step in reversed(operation.steps):
         if step.name in begun:
@@ -136,16 +142,20 @@ def undo(operation, journal, reason):
 
 def _undo_after(operation, journal, error):
     try:
-        undo(operation, journal, _text(error))
+        undo(operation, journal, text_of(error))
     except Exception as second:
-        raise AzlinError(
-            "rollback_failed",
-            f"{_text(error)} Undoing it failed too: {_text(second)} The journal {journal.path} says what is left.",
-            causes=[("what hindered the undo may be temporary", "run again with state: rolled_back")],
-        ) from error
+        raise _rollback_failed(journal, f"{text_of(error)} Undoing it failed too: {text_of(second)}") from error
     if isinstance(error, AzlinError):
         raise error.with_addition("Everything on this host is as it was before.") from error
-    raise AzlinError("rolled_back", f"{_text(error)} Everything on this host is as it was before.") from error
+    raise AzlinError("rolled_back", f"{text_of(error)} Everything on this host is as it was before.") from error
+
+
+def _rollback_failed(journal, why):
+    return AzlinError(
+        "rollback_failed",
+        f"{why} The journal {journal.path} says what is left.",
+        causes=[("what hindered the undo may be temporary", "run again with state: rolled_back")],
+    )
 
 
 def _finish(operation, journal):
@@ -154,5 +164,6 @@ def _finish(operation, journal):
     journal.close("committed")
 
 
-def _text(error):
+def text_of(error):
+    """What to say of an exception."""
     return error.msg if isinstance(error, AzlinError) else f"{type(error).__name__}: {error}."

@@ -16,6 +16,8 @@ import signal
 import threading
 import time
 
+# The kernel's counters of NFS mounts. Source: nfs_show_stats() in fs/nfs/super.c.
+MOUNTSTATS = "/proc/self/mountstats"
 # Seconds without a sign of life: while the home is not usable, and otherwise.
 WINDOW_LIMIT = 60
 LIMIT = 900
@@ -27,8 +29,8 @@ _BUSY = 0.02
 class Watchdog:
     """Watches one operation from a thread until it is closed.
 
-    :param operation: has ``alive_at`` (monotonic, seconds), ``in_window`` and ``hangs(seconds)``, which is called
-        before the end.
+    :param operation: has ``alive_at`` (monotonic, seconds), ``stage`` (where the share is mounted), ``in_window`` and
+        ``hangs(seconds)``, which is called before the end.
     """
 
     def __init__(self, operation):
@@ -43,13 +45,28 @@ class Watchdog:
         self._thread.join()
 
     def _watch(self):
-        used = time.process_time()
+        used, moved = time.process_time(), transferred(self._operation.stage)
         while not self._closed.wait(_POLL):
-            now = time.process_time()
-            if now - used > _BUSY:
+            now, moved_now = time.process_time(), transferred(self._operation.stage)
+            if now - used > _BUSY or moved_now != moved:
                 self._operation.alive_at = time.monotonic()
-            used = now
+            used, moved = now, moved_now
             limit = WINDOW_LIMIT if self._operation.in_window else LIMIT
             if time.monotonic() - self._operation.alive_at > limit:
                 self._operation.hangs(limit)
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def transferred(path):
+    """What was read from and written to the NFS share mounted at a path so far, for comparison; None if nothing is.
+
+    A single call, such as the one that closes a file, may write out gigabytes, which a slow server takes minutes for.
+    """
+    try:
+        with open(MOUNTSTATS, encoding="utf-8", errors="surrogateescape") as stream:
+            text = stream.read()
+    except OSError:
+        return None
+    _before, _found, statistics = text.partition(f" mounted on {path} with ")
+    own = statistics.partition("\ndevice ")[0]
+    return next((line for line in own.splitlines() if line.startswith("\tbytes:")), None)

@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from dataclasses import dataclass, field, replace
@@ -18,18 +19,22 @@ import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    attach,
     confirmation,
+    copier,
     guard,
     manifest,
     records,
     recover,
+    run,
     users,
     watchdog,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
-from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
+from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import SOURCE, USER
+from .world import SOURCE, UID, USER
 
 
 @pytest.fixture
@@ -44,7 +49,8 @@ def login(tmp_path, monkeypatch):
 @pytest.fixture
 def world(world, monkeypatch):
     """The guard is a program that systemd starts; here it is called."""
-    world.host = replace(world.host, systemd=world.base, units=os.path.join(world.base, "units"))
+    units = os.path.join(world.base, "units")
+    world.host = replace(world.host, systemd=world.base, units=units, python=sys.executable)
     os.mkdir(world.host.units)
     monkeypatch.setattr(guard, "start", lambda *_arguments: None)
     monkeypatch.setattr(guard, "start_remount", lambda *_arguments: None)
@@ -171,6 +177,90 @@ def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(worl
     assert "in the step mount" in run_of(world).last["reason"]
 
 
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_copy_ends_when_all_its_threads_hang_and_not_while_they_work(world, login, monkeypatch, alive):
+    before = world.snapshot()
+    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 2)
+    go_on = copier.Copier._go_on
+
+    def slowly(copy, directory):
+        for _number in range(40):
+            time.sleep(0.1 if alive else 600)
+            copy._pool.check()
+        go_on(copy, directory)
+
+    def slow_down(*point):
+        if point == ("before", "final"):
+            copier.Copier._go_on = slowly
+
+    child = os.fork()
+    if child == 0:
+        try:
+            world.apply(confirm_timeout=60, checkpoint=slow_down)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == (0 if alive else signal.SIGKILL)
+    if not alive:
+        assert recover.guard(world.host, USER, run_of(world).transaction["id"]) == 0
+        assert world.snapshot() == before
+        assert "in the step final" in run_of(world).last["reason"]
+
+
+STATS = """device /dev/vda1 mounted on / with fstype ext4
+device server:/other mounted on /run/azlin/stage.other with fstype nfs4 statvers=1.1
+\tbytes:\t{other} 0 0 0 0 0 0 0
+device server:/share mounted on /run/azlin/stage.x with fstype nfs4 statvers=1.1
+\tage:\t{age}
+\tbytes:\t0 0 0 0 0 {written} 0 0
+"""
+
+
+def test_what_the_share_takes_is_a_sign_of_life_and_what_others_do_is_not(tmp_path, monkeypatch):
+    """One call may write out gigabytes."""
+
+    def transferred(**numbers):
+        (tmp_path / "mountstats").write_text(STATS.format(**{"other": 0, "age": 0, "written": 0, **numbers}))
+        return watchdog.transferred("/run/azlin/stage.x")
+
+    monkeypatch.setattr(watchdog, "MOUNTSTATS", str(tmp_path / "mountstats"))
+    assert transferred() == transferred(other=1, age=1)
+    assert transferred() != transferred(written=1)
+    assert watchdog.transferred("/run/azlin/stage") is None
+    monkeypatch.setattr(watchdog, "MOUNTSTATS", str(tmp_path / "none"))
+    assert watchdog.transferred("/run/azlin/stage.x") is None
+
+
+@dataclass
+class Quiet:
+    """An operation in the window that gives no sign of life itself."""
+
+    stage: str = "/run/azlin/stage.x"
+    in_window: bool = True
+    alive_at: float = 0.0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def hangs(self, _seconds):
+        self.ended.set()
+
+
+def test_a_run_whose_share_takes_what_one_call_writes_out_is_not_ended(monkeypatch):
+    written = iter(range(10**6))
+    monkeypatch.setattr(watchdog, "transferred", lambda _path: next(written))
+    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 1)
+    monkeypatch.setattr(watchdog, "_POLL", 0.01)
+    monkeypatch.setattr(watchdog, "_BUSY", 10**6)
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    operation = Quiet(alive_at=time.monotonic())
+    watch = watchdog.Watchdog(operation)
+    assert not operation.ended.wait(3) and not killed
+    monkeypatch.setattr(watchdog, "transferred", lambda _path: 0)
+    assert operation.ended.wait(30)
+    watch.close()
+    assert killed[0] == (os.getpid(), signal.SIGKILL)
+
+
 def hang(now):
     if now:
         time.sleep(600)
@@ -215,14 +305,141 @@ def test_remounting_goes_on_until_the_server_is_back(world, monkeypatch):
     assert [one["home"] for one in records.listed(world.share)] == [world.home]
 
 
+def test_a_home_that_a_run_has_unmounted_is_not_mounted_behind_its_back(world):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    run_of(world).begin("x", "detach", {})
+    host = HostWithServerAway(**vars(world.host))
+    assert recover._mounted(host, USER) and host.asked == []
+
+
+def test_a_journal_that_cannot_be_read_stops_neither_recovery_nor_remounting(world, login, capsys):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    run_of(world).begin("x", "mount", attach_facts(world))
+    with open(os.path.join(world.host.state_dir, "aaa.json"), "w", encoding="utf-8") as stream:
+        stream.write("{")
+    assert recover.boot(world.host) == 1
+    assert run_of(world).last["outcome"] == "undone"
+    host = HostWithServerAway(**vars(world.host), asked=["", ""])
+    assert recover.remount(host) == 1
+    assert world.mount() is not None
+    assert "aaa: The journal" in capsys.readouterr().out
+
+
+def test_an_undo_that_fails_in_an_unforeseen_way_stops_nothing_else(world, login, monkeypatch):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    broken = Journal(world.host.state_dir, "aaa")
+    broken.begin("x", "mount", attach_facts(world))
+    broken.begin_step("mount")
+    monkeypatch.setattr(users, "lookup", lambda name: User(name, UID, UID, world.home))
+    monkeypatch.setattr(attach.Mount, "unmount_home", fail)
+    assert recover.guard(world.host, "aaa", "x") == 1
+    assert recover.remount(HostWithServerAway(**vars(world.host), asked=["", ""])) == 1
+    assert world.mount() is not None
+    broken = Journal(world.host.state_dir, "aaa")
+    assert broken.transaction is not None
+    with pytest.raises(AzlinError) as caught:
+        run.recover(world.host, users.lookup("aaa"), broken, "test")
+    assert caught.value.error_code == "rollback_failed" and "OSError: disk" in caught.value.msg
+
+
+def fail(_operation):
+    raise OSError("disk")
+
+
+def attach_facts(world):
+    return {"home": world.home, "source": SOURCE, "fstab_before": None, "fstab_after": None}
+
+
+def test_another_run_that_works_keeps_nobody_from_being_mounted(world, login, tmp_path):
+    world.apply()
+    subprocess.check_call(["umount", world.home])
+    Journal(world.host.state_dir, "aaa").begin("x", "mount", attach_facts(world))
+    (tmp_path / "go").touch()
+    child = os.fork()
+    if child == 0:
+        with exclusive(world.host.state_dir, "aaa", 0):
+            (tmp_path / "go").unlink()
+            time.sleep(600)
+    while (tmp_path / "go").exists():
+        time.sleep(0.01)
+    try:
+        recover.remount(HostWithServerAway(**vars(world.host), asked=["", ""]))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert world.mount() is not None
+    assert Journal(world.host.state_dir, "aaa").transaction is not None
+
+
+def test_remounting_leaves_what_waits_to_be_confirmed_alone(world, login):
+    world.apply(confirm_timeout=60)
+    assert recover.remount(world.host) == 0
+    assert run_of(world).transaction["state"] == "unconfirmed"
+
+
+def test_the_program_stays_while_a_journal_cannot_be_read(world):
+    world.apply()
+    with open(os.path.join(world.host.state_dir, "aaa.json"), "w", encoding="utf-8") as stream:
+        stream.write("{")
+    world.apply("detached")
+    assert os.path.exists(os.path.join(world.host.state_dir, guard.PROGRAM))
+
+
 def test_the_program_of_the_guard_runs_without_this_collection(world):
-    guard.install(world.host)
+    guard.install(world.host, world.home)
     program = os.path.join(world.host.state_dir, guard.PROGRAM)
     with zipfile.ZipFile(program) as archive:
         assert "__main__.py" in archive.namelist()
     # With nothing but the standard library on its path; there is no journal, so there is nothing to settle.
     argv = [sys.executable, "-I", program, "guard", USER, "none"]
     subprocess.check_call(argv, cwd="/", env={"PATH": os.environ["PATH"]})
+
+
+def script(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(f"#!/bin/sh\n{text}\n")
+    os.chmod(path, 0o755)
+    return path
+
+
+def pythons_in_units(world):
+    for unit in (guard.RECOVER_UNIT, guard.REMOUNT_UNIT):
+        with open(os.path.join(world.host.units, unit), encoding="utf-8") as stream:
+            yield from (line.split("=")[1].split()[0] for line in stream if line.startswith("ExecStart="))
+
+
+def test_the_python_of_the_system_runs_the_program_if_it_can(world):
+    works = script(os.path.join(world.base, "bin", "works"), f'exec {sys.executable} "$@"')
+    world.host = replace(world.host, python=works)
+    world.apply()
+    assert list(pythons_in_units(world)) == [works, works]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_python_of_the_system_that_cannot_run_the_program_is_not_relied_on(world, monkeypatch, there):
+    """It may be older than the one that Ansible was given."""
+    started = []
+    monkeypatch.setattr(guard, "start", lambda _host, python, *_arguments: started.append(python))
+    old = os.path.join(world.base, "bin", "old")
+    world.host = replace(world.host, python=script(old, "exit 1") if there else old)
+    world.apply(confirm_timeout=60)
+    present = os.path.realpath(sys.executable)
+    assert list(pythons_in_units(world)) == [present, present] and started == [present]
+
+
+def test_a_python_among_the_homes_does_not_run_the_program(world, monkeypatch):
+    old = script(os.path.join(world.base, "bin", "old"), "exit 1")
+    world.host = replace(world.host, python=old)
+    works = script(os.path.join(world.homes, "other", "python"), f'exec {sys.executable} "$@"')
+    monkeypatch.setattr(sys, "executable", works)
+    before = world.snapshot()
+    error = error_of(world.apply)
+    assert error.error_code == "unsupported" and old in error.msg and works in error.msg
+    assert world.snapshot() == before and os.listdir(world.host.units) == []
 
 
 def test_boot_looks_at_journals_without_the_program_and_sees_what_it_would(world, login):

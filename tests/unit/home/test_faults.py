@@ -12,7 +12,14 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import attach, detach, manifest, mountinfo
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    attach,
+    detach,
+    journal,
+    manifest,
+    mountinfo,
+    recover,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
@@ -232,6 +239,22 @@ def test_a_boot_in_the_middle_of_an_attach_that_found_its_line_in_fstab(world):
     assert world.snapshot() == before
 
 
+@pytest.mark.parametrize("when", [("before", "exchange"), ("before", "verify"), ("before", "unpersist")])
+@pytest.mark.parametrize("action", ["detach", "detach_to_backup"])
+def test_a_share_that_is_mounted_again_during_a_detach_takes_it_back(world, action, when):
+    world.apply()
+    before = world.snapshot()
+
+    def mount(*point):
+        if point == when:
+            world.host.mounter.mount(SOURCE, world.home)
+
+    with pytest.raises(AzlinError) as caught:
+        world.apply(checkpoint=mount, **GOALS[action])
+    assert caught.value.error_code == "verify_failed" and "mounted" in caught.value.msg
+    assert world.snapshot() == before
+
+
 def test_what_lies_in_the_place_of_the_copy_is_not_removed(world):
     world.apply()
     os.mkdir(os.path.join(world.homes, ".azhomer.azlin-local"))
@@ -250,6 +273,56 @@ def test_recovery_and_return_to_the_backup_need_no_server(world):
     os.rmdir(world.share)
     assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
     assert manifest.compare(tree, world.tree()) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "when", "step"),
+    [
+        point
+        for point in POINTS
+        if point[1] == "after" and point[2] in ("prepare", "exchange", "final", "keep", "verify")
+    ],
+)
+def test_a_boot_before_the_disk_of_the_homes_is_mounted_does_not_pass_for_an_undo(world, action, when, step):
+    disk = os.path.join(world.base, "disk")
+    os.rename(world.homes, disk)
+    os.mkdir(world.homes)
+    mount_disk(world, disk)
+    arrange(world, action)
+    before = world.snapshot()
+    killed(world, action, when, step)
+    for mount in reversed(mountinfo.below(mountinfo.read(), world.base)):
+        subprocess.run(["umount", mount.path], check=True)
+    assert os.listdir(world.homes) == []
+    assert recover.boot(world.host) == 1
+    assert journal.Journal(world.host.state_dir, USER).transaction is not None
+    mount_disk(world, disk)
+    assert recover.boot(world.host) == 0
+    if action != "attach" and world.mount() is None:
+        world.host.mounter.mount(SOURCE, world.home)
+    assert {**world.snapshot(), "mounts": None} == {**before, "mounts": None}
+
+
+def mount_disk(world, path):
+    subprocess.run(["mount", "--bind", path, world.homes], check=True)
+    subprocess.run(["mount", "--make-private", world.homes], check=True)
+
+
+def test_an_undo_that_was_cut_short_at_its_end_knows_the_home_below_a_mount(world):
+    """A boot in between has mounted the share, by a line that fstab had before."""
+    before = world.snapshot()
+    killed(world, "attach", "before", "mount")
+    child = os.fork()
+    if child == 0:
+        journal.Journal.close = lambda *_arguments: os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            world.apply("rolled_back")
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    world.host.mounter.mount(SOURCE, world.home)
+    assert world.apply("rolled_back")["recovered"]
+    assert world.snapshot() == before
 
 
 def test_check_mode_sees_that_an_unfinished_run_comes_first(world):

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
 
-from .world import SOURCE, UID, World, populate, read
+from .world import SOURCE, UID, USER, World, populate, read
 
 
 def refused(world, state="attached", **options):
@@ -194,3 +194,12 @@ def test_a_backup_that_is_left_is_kept_whatever_it_is(world, kind):
     assert world.apply()["home"]["backup"] == left + ".1"
     world.apply("detached")
     assert os.lstat(left).st_ino == before.st_ino and os.lstat(left).st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_stand_in_whose_journal_is_gone_is_named(world):
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    os.unlink(os.path.join(world.host.state_dir, f"{USER}.json"))
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == "journal_conflict" and "stand-in" in caught.value.msg
