@@ -180,7 +180,7 @@ options:
     default: 30
 notes:
   - Runs as root. Use C(become).
-  - Set C(ansible_remote_tmp) to a directory outside the home, since the home is replaced while the module runs.
+  - Set C(ansible_remote_tmp) to C(/var/tmp), outside the home, since the home is replaced while the module runs.
     The role P(azlin.storage.nfs_home#role) does that. The files of its background job are in C(/run/azlin/jobs) unless
     C(ansible_async_dir) is set.
   - Sockets and named pipes are not copied but reported.
