@@ -341,7 +341,7 @@ holders:
     - Processes that used the home all the same with O(busy=ignore). What they write to the old one is not in the
       new one.
     - Also part of the failure with the error code C(home_busy).
-    - C(null) in check mode.
+    - C(null) in check mode, and where it could not be found out.
   type: list
   elements: dict
   returned: success

@@ -409,7 +409,7 @@ class Attach(Mount):
         self.journal.note(backup=backup)
         exchange.move(self.spare, backup)
         # What programs write there from now on is not on the share: they are reported.
-        self.holders = holders.of_directory(backup, exempt=holders.ancestry()) or []
+        self.holders = holders.of_directory(backup, exempt=holders.ancestry())
 
     def unkeep(self):
         """Bring the old home back beside."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    busy,
     copier,
     exchange,
     fstab,
@@ -179,12 +180,15 @@ class Detach(Operation):
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
-        self.settle_holders(self._find_holders)
+        self.settle_holders(self._find_holders, dead_server=True)
 
     def _find_holders(self):
         mount = self._mount()
         found = self.users_of(mount) if mount is not None else []
         local = local_paths.find_holders(self.home, self.request.local_paths, holders.ancestry())
+        if local is None:
+            busy.check_known(self.home, self.request.busy)
+            return None
         return local or found if found is None else found + local
 
     def release(self):
@@ -216,7 +220,7 @@ class Detach(Operation):
     def final(self):
         """Copy what changed since; nobody gets at the share through the home any more."""
         # What was open when the home was unmounted lazily can still be written to.
-        self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)))
+        self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)), dead_server=True)
         with self.ids():
             copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
         if self._record is not None:
