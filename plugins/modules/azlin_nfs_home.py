@@ -180,7 +180,7 @@ options:
     default: 30
 notes:
   - Runs as root. Use C(become).
-  - Set C(ansible_remote_tmp) to a directory outside the home, since the home is replaced while the module runs.
+  - Set C(ansible_remote_tmp) to C(/var/tmp), outside the home, since the home is replaced while the module runs.
     The role P(azlin.storage.nfs_home#role) does that. The files of its background job are in C(/run/azlin/jobs) unless
     C(ansible_async_dir) is set.
   - Sockets and named pipes are not copied but reported.
@@ -341,7 +341,7 @@ holders:
     - Processes that used the home all the same with O(busy=ignore). What they write to the old one is not in the
       new one.
     - Also part of the failure with the error code C(home_busy).
-    - C(null) in check mode.
+    - C(null) in check mode, and where it could not be found out.
   type: list
   elements: dict
   returned: success

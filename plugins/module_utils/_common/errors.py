@@ -18,7 +18,7 @@ ERROR_CODES = {
     "copy_failed": "Files could not be copied completely; the home is as it was.",
     "create_failed": "Azure accepted a creation and then failed it.",
     "encryption_conflict": "A host cannot reach one endpoint both with and without encryption in transit.",
-    "home_busy": "Processes hold files under the home, so it cannot be unmounted.",
+    "home_busy": "Processes hold files under the home, or it could not be found out in time whether any do.",
     "immutable_property": "The wanted value differs from one that Azure cannot change after creation.",
     "in_use": "Virtual machines use the storage, or a lock or snapshots protect it, or it could not be found out.",
     "internal_error": "A defect of this collection; nothing else is known to be wrong.",

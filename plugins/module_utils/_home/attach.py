@@ -168,7 +168,6 @@ class Attach(Mount):
 
     def seed(self):
         """Decide under the share's lock who fills it, and copy while the user goes on working."""
-        self._keys = keys.read(self.request.user, self.home)
         self._vm_id = (instance.describe(self.host.metadata_url) or {}).get("vm_id")
         try:
             self.ids = squash.for_writing(self.stage, self.request.user)
@@ -312,8 +311,12 @@ class Attach(Mount):
 
     def add_keys(self):
         """Every key that opens the door now opens it on the share too."""
+        self._add_keys_of(self.home)
+
+    def _add_keys_of(self, home):
+        self._keys = keys.read(self.request.user, home)
         with self.ids():
-            self.keys_added = keys.ensure(self.stage, self._keys, self.request.user)
+            self.keys_added += keys.ensure(self.stage, self._keys, self.request.user)
 
     def prepare(self):
         """Make what the share will be mounted on."""
@@ -326,8 +329,12 @@ class Attach(Mount):
         rescue.retire(self.spare, self.home)
 
     def quiesce(self):
-        """Have nobody use the home while it is switched."""
+        """Have nobody use the home while it is switched, and the stand-in have the keys that there are by then."""
         self.settle_holders(lambda: holders.of_directory(self.home, exempt=holders.ancestry()))
+        present = keys.read(self.request.user, self.home)
+        if present != self._keys:
+            self._keys = present
+            self.prepare()
 
     def final(self):
         """Copy what changed since, which no path leads to any more; then other hosts may have the share."""
@@ -336,15 +343,17 @@ class Attach(Mount):
             with self.ids():
                 copier.copy_until_same(self.spare, self.stage, since=self._memory, **self._copy_options())
             self._save_unsupported()
-            self.add_keys()
-            with self.ids():
-                # Now, since what is made later counts as work on the share.
-                self._make_mount_points()
-                seed.mark_complete(self.stage, self.request.user, self.identifier)
         elif self._merge is not None:
             with self.ids():
                 self._merge.finish(self.spare)
             self.files, self.bytes = self._merge.report.files, self._merge.report.bytes
+        # As they are now; what the share itself has stays there.
+        self._add_keys_of(self.spare)
+        if self.seeded:
+            with self.ids():
+                # Now, since what is made later counts as work on the share.
+                self._make_mount_points()
+                seed.mark_complete(self.stage, self.request.user, self.identifier)
         self.release_lock()
 
     def _save_unsupported(self):
@@ -416,7 +425,7 @@ class Attach(Mount):
         self.journal.note(backup=backup)
         exchange.move(self.spare, backup)
         # What programs write there from now on is not on the share: they are reported.
-        self.holders = holders.of_directory(backup, exempt=holders.ancestry()) or []
+        self.holders = holders.of_directory(backup, exempt=holders.ancestry())
 
     def unkeep(self):
         """Bring the old home back beside."""

@@ -23,12 +23,13 @@ _POLL = 0.5
 _GRACE = 10.0
 
 
-def settle(find, home, policy, seconds, cancelled=lambda: False):
+def settle(find, home, policy, seconds, cancelled=lambda: False, dead_server=False):
     """Apply a policy until nothing uses the home; return what still does (only with ``ignore``; None: unknown).
 
     :param find: returns the list of processes, or None when that could not be found out.
     :param seconds: how long ``wait`` and ``terminate`` try.
-    :raises AzlinError: ``home_busy`` with the list of processes.
+    :param dead_server: whether a server that does not answer may be the reason not to know, which then hinders nothing.
+    :raises AzlinError: ``home_busy`` with the list of processes, which is None when they are not known.
     """
     deadline = time.monotonic() + seconds
     found = _lasting(find)
@@ -40,7 +41,24 @@ def settle(find, home, policy, seconds, cancelled=lambda: False):
             _terminate(found, terminated_at)
         time.sleep(_POLL)
         found = find()
+    if found is None and not dead_server:
+        check_known(home, policy)
     return found
+
+
+def check_known(home, policy):
+    """Fail unless a policy goes on although it could not be found out who uses the home."""
+    if policy != "ignore":
+        error = AzlinError(
+            "home_busy",
+            f"It could not be found out in time whether programs use {home}.",
+            causes=[
+                ("the host is overloaded, or very many files are open on it", "run again when it has less to do"),
+                ("it is known that nobody uses the home", "run with busy: ignore"),
+            ],
+        )
+        error.details["holders"] = None
+        raise error
 
 
 def _lasting(find):

@@ -210,11 +210,10 @@ class Copier:
     # Directories.
 
     def _enter_root(self, source, target):
-        looked = time.time_ns()
         root = _Directory(os.dup(source), status=os.fstat(source), target=os.dup(target), excluded=self._excluded)
         self._opened(root)
         self._memory.add_directory(root.status, None, "")
-        self._memory.settle(root.status, looked)
+        self._memory.settle(root.status)
         root.known = self._since is not None and self._since.knows(root.status, None, "")
         self._start(root, made=False)
 
@@ -225,7 +224,6 @@ class Copier:
     def _enter(self, parent, name, exists):
         """Go on in a directory of the source. ``exists`` tells whether the target may have that name."""
         try:
-            looked = time.time_ns()
             source = trees.open_directory(name, parent.handle)
         except OSError as error:
             if error.errno not in trees.GONE:
@@ -237,7 +235,7 @@ class Copier:
         self._opened(directory)
         status = directory.status
         self._memory.add_directory(status, parent.status, name)
-        self._memory.settle(status, looked)
+        self._memory.settle(status)
         made = False
         directory.known = parent.known and self._since.knows(status, parent.status, name)
         if not directory.known:
@@ -417,7 +415,6 @@ class Copier:
             self._unstable(directory, name)
 
     def _copy_entry(self, directory, name, exists):
-        looked = time.time_ns()
         status = os.stat(name, dir_fd=directory.handle, follow_symlinks=False)
         present = _status(self._target(directory), name) if exists else None
         if present is not None and stat.S_IFMT(present.st_mode) != stat.S_IFMT(status.st_mode):
@@ -430,11 +427,11 @@ class Copier:
         if stat.S_ISLNK(status.st_mode):
             self._symlink(directory, name, status, present)
         elif stat.S_ISREG(status.st_mode):
-            self._regular(directory, name, status, present, looked)
+            self._regular(directory, name, status, present)
             return
         else:
             self._note(self._report.skipped, trees.EXAMPLES, directory, name)
-        self._memory.settle(status, looked)
+        self._memory.settle(status)
 
     def _symlink(self, directory, name, status, present):
         target = self._target(directory)
@@ -456,18 +453,18 @@ class Copier:
         _set_link_times(target, name, status)
         self._changed(directory, name)
 
-    def _regular(self, directory, name, status, present, looked):
+    def _regular(self, directory, name, status, present):
         if status.st_nlink > 1 and self._is_further_name(directory, name, status, present):
-            self._memory.settle(status, looked)
+            self._memory.settle(status)
             return
         if present is not None and not self._replaceable(status, present):
             self._count(status)
             self._repair_attributes(directory, name, status, present)
-            self._memory.settle(status, looked)
+            self._memory.settle(status)
             return
         if present is not None:
             os.unlink(name, dir_fd=directory.target)
-        self._content(directory, name, looked)
+        self._content(directory, name)
 
     def _is_further_name(self, directory, name, status, present):
         """Whether a file with several names is copied under another one; then this name is made at the end."""
@@ -498,7 +495,7 @@ class Copier:
     def _repair_attributes(self, directory, name, status, present):
         if self._checksum and not self._same_bytes(directory, name):
             os.unlink(name, dir_fd=directory.target)
-            self._content(directory, name, 0)
+            self._content(directory, name)
             return
         if files.same_attributes(status, present):
             return
@@ -511,7 +508,7 @@ class Copier:
 
     # Content.
 
-    def _content(self, directory, name, looked):
+    def _content(self, directory, name):
         file = _File(directory, name, files.open_to_read(name, directory.handle))
         try:
             if not stat.S_ISREG(file.before.st_mode):
@@ -519,7 +516,7 @@ class Copier:
                 return
             self._create(file)
             self._copy_parts(file)
-            self._complete(file, looked)
+            self._complete(file)
         finally:
             file.close()
 
@@ -551,7 +548,7 @@ class Copier:
     def _target_path(self, file):
         return os.path.join(self._roots[1], file.directory.path(file.name))
 
-    def _complete(self, file, looked):
+    def _complete(self, file):
         """Give a written file its length, owner, mode and time, in this order, and look whether it has them."""
         before, target = file.before, file.target
         if files.is_sparse(before):
@@ -566,7 +563,7 @@ class Copier:
             _set_times(target, after)
             self._prove(file, after)
             if before.st_ctime_ns == after.st_ctime_ns:
-                self._memory.settle(after, looked)
+                self._memory.settle(after)
         self._count(after, told=True)
         self._changed(file.directory, file.name)
 

@@ -9,11 +9,13 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    busy,
     copier,
     exchange,
     fstab,
@@ -91,6 +93,7 @@ class Detach(Operation):
             mounted=mounted,
             replacement=None,
             exchanged_ns=None,
+            owner=None,
             worked_in=None,
             backup=None,
             keys="",
@@ -125,23 +128,56 @@ class Detach(Operation):
         self.begin_copy(survey)
 
     def remove_copy(self):
-        """Remove the copy; one that was the home for a while, and was worked in, is kept as a backup."""
+        """Remove the copy; one that was the home for a while, and was or is worked in, is kept as a backup."""
         if not self._is_replacement(self.replacement):
             self._remove_unnoted()
             return
-        worked_in = self.journal.facts["worked_in"]
-        if self._worked_in() if worked_in is None else worked_in:
+        self._judge()
+        if self.journal.facts["worked_in"]:
+            self._open_up()
             exchange.move(self.replacement, next_backup(self.home))
         else:
-            # Half of it would look like work if this is cut short.
-            self.journal.note(worked_in=False)
             trees.remove(self.replacement)
+
+    def _judge(self):
+        """Find out, once, whether somebody worked in the copy; where nobody did, nobody can from then on.
+
+        Half of it would look like work if removing it is cut short, so what was found is noted.
+        """
+        if self.journal.facts["worked_in"] is None:
+            self.journal.note(worked_in=self._worked_in())
 
     def _worked_in(self):
         exchanged = self.journal.facts["exchanged_ns"]
         if exchanged is None or not self._is_replacement(self.replacement):
             return False
+        self._close_off()
+        self.alive_at = time.monotonic()
+        # In this order: who is not in it by now cannot come in any more. Not to know counts as somebody.
+        if holders.of_directory(self.replacement) != []:
+            return True
         return trees.changed_since(self.replacement, exchanged, exclude=(*seed.OURS, *self.request.local_paths))
+
+    def _close_off(self):
+        """Let nobody but root into the copy, who has its path."""
+        status = os.lstat(self.replacement)
+        if self.journal.facts.get("owner") is None:
+            self.journal.note(owner=[status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)])
+        self._own(0, 0, 0o700)
+
+    def _open_up(self):
+        owner = self.journal.facts.get("owner")
+        if owner is not None:
+            self._own(*owner)
+
+    def _own(self, uid, gid, mode):
+        root = trees.open_directory(self.replacement)
+        try:
+            os.fchown(root, uid, gid)
+            os.fchmod(root, mode)
+            os.fsync(root)
+        finally:
+            os.close(root)
 
     def _remove_unnoted(self):
         """A run that was killed right after making the directory had not noted which it is, and it is empty."""
@@ -186,12 +222,15 @@ class Detach(Operation):
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
-        self.settle_holders(self._find_holders)
+        self.settle_holders(self._find_holders, dead_server=True)
 
     def _find_holders(self):
         mount = self._mount()
         found = self.users_of(mount) if mount is not None else []
         local = local_paths.find_holders(self.home, self.request.local_paths, holders.ancestry())
+        if local is None:
+            busy.check_known(self.home, self.request.busy)
+            return None
         return local or found if found is None else found + local
 
     def release(self):
@@ -223,7 +262,7 @@ class Detach(Operation):
     def final(self):
         """Copy what changed since; nobody gets at the share through the home any more."""
         # What was open when the home was unmounted lazily can still be written to.
-        self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)))
+        self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)), dead_server=True)
         with self.ids():
             copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
         if self._record is not None:
@@ -238,8 +277,8 @@ class Detach(Operation):
 
     def take_local(self):
         """Undo that; whether somebody worked here is found out first, since this changes it too."""
-        if self.request.local_paths and self.journal.facts["worked_in"] is None:
-            self.journal.note(worked_in=self._worked_in())
+        if self.request.local_paths:
+            self._judge()
         local_paths.take_again(self.home, self.replacement, self.request.local_paths)
 
     def exchange(self):
@@ -332,6 +371,9 @@ class DetachToBackup(Detach):
         backup = self.journal.attachment["backup"]
         self.journal.note(backup=backup, replacement=os.lstat(backup).st_ino, keys=self._keys_of_share())
         exchange.move(backup, self.replacement)
+
+    def _judge(self):
+        """The backup stays, whatever was done in it."""
 
     def put_backup_back(self):
         """Give the backup its name back."""

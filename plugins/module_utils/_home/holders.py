@@ -17,6 +17,8 @@ import pwd
 from ansible_collections.azlin.storage.plugins.module_utils._home import child, mountinfo
 
 _LINKS = ("cwd", "root", "exe")
+# Seconds. For a tree that no server holds up; below the time after which a run that does not move is ended.
+_LOCAL_TIMEOUT = 45
 
 
 def ancestry(pid=None):
@@ -47,7 +49,7 @@ def find(device, path=None, exempt=frozenset(), timeout=20):
 
 def of_directory(path, exempt=frozenset()):
     """Return the processes that use a local directory; see :func:`find`."""
-    return find(os.lstat(path).st_dev, path, exempt)
+    return find(os.lstat(path).st_dev, path, exempt, _LOCAL_TIMEOUT)
 
 
 def describe(processes):
@@ -60,7 +62,7 @@ class _Tree:
 
     def __init__(self, device, path):
         self.device = device
-        # Namespace of mounts -> its mounts, read once.
+        # Namespace of mounts -> its mounts by path, read once.
         self._tables = {}
         self.place = None if path is None else self._place("self", path)
 
@@ -82,8 +84,8 @@ class _Tree:
         """A path of a process as one from the root of its file system, which is the same for all processes."""
         namespace = os.readlink(f"/proc/{pid}/ns/mnt")
         if namespace not in self._tables:
-            self._tables[namespace] = mountinfo.read(f"/proc/{pid}/mountinfo")
-        mount = mountinfo.holding(self._tables[namespace], path)
+            self._tables[namespace] = mountinfo.by_path(mountinfo.read(f"/proc/{pid}/mountinfo"))
+        mount = mountinfo.topmost(self._tables[namespace], path)
         if mount is None:
             return path
         return mount.root.rstrip("/") + path[len(mount.path.rstrip("/")) :]

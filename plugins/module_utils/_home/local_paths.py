@@ -95,9 +95,10 @@ def missing(mounts, home, paths):
 
 
 def find_holders(home, paths, exempt):
-    """Return the processes that use what stays local."""
+    """Return the processes that use what stays local; None when that could not be found out."""
     present = [directory(home, path) for path in paths if os.path.isdir(directory(home, path))]
-    return [one for path in present for one in holders.of_directory(path, exempt=exempt) or ()]
+    found = [holders.of_directory(path, exempt=exempt) for path in present]
+    return None if None in found else [one for some in found for one in some]
 
 
 def check(home, paths):

@@ -6,7 +6,11 @@
 The kernel sets the change time (ctime) of a file whenever its content, attributes, number of links or, on the file
 systems named here, name changes, and nobody can set it back. So a file whose ctime is older than the beginning of the
 previous pass is on the target as it is now, as long as it lies in the directory in which that pass saw it. Only
-directories have to be remembered for that, and the few files that changed at about that time.
+directories have to be remembered for that, and the few files that changed shortly before that time.
+
+What a program writes to memory that it has mapped sets the ctime only at the first write to a page after that was
+written out. A pass has everything written out when it begins, so the ctime of what changed later proves nothing, and
+the next pass takes it once more.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -33,7 +37,7 @@ _MOST_RECENT = 200_000
 
 
 class Memory:
-    """Of one pass, from its beginning.
+    """Of one pass, made right before everything of the source is written out.
 
     :param source: the open root of the source.
     :param target: the open root of the target, to which alone this applies.
@@ -43,7 +47,8 @@ class Memory:
         self._trusted = trees.file_system_type(source) in _TRUSTED
         self._target = trees.identity(target)
         self._ahead = _ahead()
-        self._floor = time.time_ns() - _MARGIN
+        self._began = time.time_ns()
+        self._floor = self._began - _MARGIN
         self._directories = {}
         self._recent = {}
 
@@ -68,9 +73,11 @@ class Memory:
         """Remember where a directory was."""
         self._directories[_key(status)] = (parent and _key(parent), name)
 
-    def settle(self, status, looked_ns):
-        """Remember that what was looked at from this moment (ns of the clock) on had this ctime before and after."""
-        if status.st_ctime_ns >= self._floor and abs(looked_ns - status.st_ctime_ns) > _TICK:
+    def settle(self, status):
+        """Remember that what this pass looked at had this ctime before and after, unless it changed too late for it."""
+        # One that is ahead of the clock is of a time before that was set back.
+        too_late = self._began - _TICK <= status.st_ctime_ns <= time.time_ns() + _TICK
+        if status.st_ctime_ns >= self._floor and not too_late:
             self._keep(status)
 
     def carry(self, status):

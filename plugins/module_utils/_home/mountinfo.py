@@ -64,13 +64,22 @@ def at(mounts, path):
 
 def holding(mounts, path):
     """Return the mount that a path lies on, or None."""
-    found = None
-    for mount in mounts:
-        inside = path == mount.path or path.startswith(mount.path.rstrip("/") + "/")
-        # Later ones lie on top of earlier ones at the same place.
-        if inside and (found is None or len(mount.path) >= len(found.path)):
-            found = mount
-    return found
+    return topmost(by_path(mounts), path)
+
+
+def by_path(mounts):
+    """Return {path: mount}; of several at one path the one on top."""
+    return {mount.path: mount for mount in mounts}
+
+
+def topmost(table, path):
+    """As :func:`holding`, for many paths: ``table`` is what :func:`by_path` returned."""
+    while path not in table:
+        above = os.path.dirname(path)
+        if above == path:
+            return None
+        path = above
+    return table[path]
 
 
 def below(mounts, path):

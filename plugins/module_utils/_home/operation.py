@@ -176,17 +176,23 @@ class Operation:
         """Undo: nothing is left that needs it."""
         guard.retire(self.host, self.request.user.name)
 
-    def settle_holders(self, find):
+    def settle_holders(self, find, dead_server=False):
         """Apply the policy for programs that use the home; from the end of this the home is not usable."""
+        policy, seconds = self.request.busy, self.request.busy_timeout
         self.holders = busy.settle(
-            find, self.home, self.request.busy, self.request.busy_timeout, cancelled=self.interrupted
+            find, self.home, policy, seconds, cancelled=self.interrupted, dead_server=dead_server
         )
         self._window_began = time.monotonic()
 
-    def drain_holders(self, find):
+    def drain_holders(self, find, dead_server=False):
         """Wait for programs that opened something in the last instant: nobody can open the old home any more."""
+
+        def look():
+            self.alive_at = time.monotonic()
+            return find()
+
         if self.request.busy != "ignore":
-            busy.settle(find, self.home, "wait", _DRAIN_SECONDS, cancelled=self.interrupted)
+            busy.settle(look, self.home, "wait", _DRAIN_SECONDS, cancelled=self.interrupted, dead_server=dead_server)
 
     def end_window(self):
         """The home is usable again."""

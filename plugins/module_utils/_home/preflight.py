@@ -195,7 +195,7 @@ def check_detach(host, situation, request):
     check_switch(host, request)
     if situation.mount is not None:
         device = situation.mount.device_number
-        check_idle(request, lambda: holders.find(device, exempt=holders.ancestry()))
+        check_idle(request, lambda: holders.find(device, exempt=holders.ancestry()), dead_server=True)
     if request.copy_back == "full":
         host.mounter.probe(parse_endpoint(situation.source).host)
         return
@@ -219,10 +219,10 @@ def check_switch(host, request):
         )
 
 
-def check_idle(request, find):
+def check_idle(request, find, dead_server=False):
     """Fail early, also in check mode, when the policy for programs that use the home is to fail."""
     if request.busy == "fail":
-        busy.settle(find, request.home, "fail", 0)
+        busy.settle(find, request.home, "fail", 0, dead_server=dead_server)
 
 
 def check_space(path, size, names, what):

@@ -16,6 +16,7 @@ Paths are relative; bytes that are not UTF-8 are there as lone surrogates (Pytho
 
 The owner of the share's root could put a file of the same name there. So devices and capabilities, which give power
 over the host, are only taken from a file that belongs to root, and capabilities only for an unchanged program.
+And the owner of a tree can exchange names in it at any moment, so each thing is held open while it is worked on.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -37,6 +38,8 @@ _FORMAT = 1
 _CAPABILITY = "security.capability"
 _DEVICES = {stat.S_IFCHR: "character", stat.S_IFBLK: "block"}
 _EXCHANGE = ".azlin-link"
+# Bytes; a larger record would cost more memory than a host may have.
+_MOST = 64 << 20
 
 
 def collect(path, exclude=()):
@@ -76,9 +79,16 @@ def save(share, directory_name, user_name, document):
         if is_empty(document):
             with suppress(FileNotFoundError):
                 os.unlink(path)
-        else:
-            # Readable for the user, whom the folder belongs to: root may be nobody on the share by the next time.
-            atomic.replace(path, json.dumps(document, indent=1).encode() + b"\n", mode=0o644)
+            return
+        content = json.dumps(document, indent=1).encode() + b"\n"
+        if len(content) > _MOST:
+            raise AzlinError(
+                "unsupported",
+                f"The record of what a share cannot keep would take {len(content)} bytes, and {_MOST} are the most.",
+                causes=[("very many files have such things", "remove them, or set unsupported to skip to lose them")],
+            )
+        # Readable for the user, whom the folder belongs to: root may be nobody on the share by the next time.
+        atomic.replace(path, content, mode=0o644)
 
 
 def load(share, directory_name, user_name):
@@ -88,13 +98,13 @@ def load(share, directory_name, user_name):
             handle = files.open_to_read(os.path.join(directory, _name(user_name)), None)
     except FileNotFoundError:
         return None
-    with os.fdopen(handle, encoding="utf-8") as stream:
+    with os.fdopen(handle, "rb") as stream:
         status = os.fstat(handle)
-        trusted = stat.S_ISREG(status.st_mode) and status.st_uid == 0 and not status.st_mode & 0o022
+        trusted = status.st_uid == 0 and not status.st_mode & 0o022
         try:
-            document = json.load(stream)
+            document = json.loads(_content(stream, status))
             _check(document)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise AzlinError(
                 "journal_conflict",
                 f"The share's {directory_name}/{_name(user_name)} cannot be understood: {error}.",
@@ -121,6 +131,15 @@ def restore(path, document, trusted):
     finally:
         os.close(root)
     return failures
+
+
+def _content(stream, status):
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a file")
+    content = stream.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise ValueError(f"it is larger than {_MOST} bytes")
+    return content
 
 
 def _name(user_name):
@@ -163,22 +182,33 @@ def _check_path(path):
         raise ValueError(f"path {path!r}")
 
 
+@contextmanager
+def _held(directory, name):
+    """Yield (path, status) of an entry, or of the directory itself: of this one, whatever becomes of its name."""
+    handle = os.open(name or ".", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        yield f"/proc/self/fd/{handle}", os.fstat(handle)
+    finally:
+        os.close(handle)
+
+
 # Collecting.
 
 
 def _note_attributes(document, directory, name, place):
-    values = {}
-    for attribute in filter(trees.is_unsupported, trees.list_attributes(directory, name)):
-        # An attribute may vanish as any file may.
-        with suppress(OSError):
-            value = os.getxattr(trees.entry_path(directory, name), attribute, follow_symlinks=False)
-            values[attribute] = base64.b64encode(value).decode()
-    if not values:
+    attributes = [one for one in trees.list_attributes(directory, name) if trees.is_unsupported(one)]
+    if not attributes:
         return
-    item = {"path": place, "values": values}
-    if _CAPABILITY in values:
-        item["sha256"] = _sha256(directory, name)
-    document["attributes"].append(item)
+    item = {"path": place, "values": {}}
+    # An attribute may vanish as any file may.
+    with suppress(FileNotFoundError), _held(directory, name) as (path, _status):
+        for attribute in attributes:
+            with suppress(OSError):
+                item["values"][attribute] = base64.b64encode(os.getxattr(path, attribute)).decode()
+        if _CAPABILITY in item["values"]:
+            item["sha256"] = _sha256(path)
+    if item["values"]:
+        document["attributes"].append(item)
 
 
 def _device(place, status):
@@ -194,8 +224,9 @@ def _device(place, status):
     }
 
 
-def _sha256(directory, name):
-    handle = files.open_to_read(name, directory)
+def _sha256(path):
+    """SHA-256 of a file that is held."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return files.digest(handle, os.fstat(handle).st_size).hex()
     finally:
@@ -217,8 +248,9 @@ def _attempt(failures, root, path, function, *arguments):
                 os.utime(directory, ns=(before.st_atime_ns, before.st_mtime_ns))
         finally:
             os.close(directory)
-    except OSError as error:
-        reason = error.strerror
+    except (OSError, ValueError) as error:
+        # A record of the user may have names that no system call takes.
+        reason = getattr(error, "strerror", None) or str(error)
     if reason:
         failures.append(f"{path}: {reason}")
 
@@ -229,10 +261,12 @@ def _make_device(directory, name, device, trusted):
     kind = next(number for number, word in _DEVICES.items() if word == device["type"])
     number = os.makedev(device["major"], device["minor"])
     os.mknod(name, kind | 0o600, number, dir_fd=directory)
-    os.chown(name, device["uid"], device["gid"], dir_fd=directory, follow_symlinks=False)
-    os.chmod(trees.entry_path(directory, name), device["mode"])
-    times = (device["mtime_ns"], device["mtime_ns"])
-    os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
+    with _held(directory, name) as (path, status):
+        if (stat.S_IFMT(status.st_mode), status.st_rdev, status.st_uid) != (kind, number, 0):
+            return "was exchanged for something else"
+        os.chown(path, device["uid"], device["gid"])
+        os.chmod(path, device["mode"])
+        os.utime(path, ns=(device["mtime_ns"], device["mtime_ns"]))
     return None
 
 
@@ -241,43 +275,44 @@ def _link_again(directory, name, root, first):
     above, _slash, first_name = first.rpartition("/")
     place = trees.open_below(root, above)
     try:
-        one = os.stat(first_name, dir_fd=place, follow_symlinks=False)
-        other = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if os.path.samestat(one, other):
-            return None
-        alike = files.same_content(one, other) and files.same_attributes(one, other) and stat.S_ISREG(one.st_mode)
-        if not alike or _sha256(place, first_name) != _sha256(directory, name):
-            return "not the same file any more"
-        os.link(first_name, _EXCHANGE, src_dir_fd=place, dst_dir_fd=directory, follow_symlinks=False)
-        os.rename(_EXCHANGE, name, src_dir_fd=directory, dst_dir_fd=directory)
+        with _held(place, first_name) as (path, one), _held(directory, name) as (other_path, other):
+            if os.path.samestat(one, other):
+                return None
+            alike = files.same_content(one, other) and files.same_attributes(one, other) and stat.S_ISREG(one.st_mode)
+            if not alike or _sha256(path) != _sha256(other_path):
+                return "not the same file any more"
+            os.link(path, _EXCHANGE, dst_dir_fd=directory, follow_symlinks=True)
+            os.rename(_EXCHANGE, name, src_dir_fd=directory, dst_dir_fd=directory)
     finally:
         os.close(place)
     return None
 
 
 def _set_attributes(directory, name, item, trusted):
-    path = trees.entry_path(directory, name)
-    before = os.stat(path, follow_symlinks=False)
-    for attribute, value in item["values"].items():
-        if not trees.is_unsupported(attribute):
-            return f"{attribute} is nothing that is put back"
-        if attribute == _CAPABILITY:
-            if not trusted:
-                return "capabilities that not root has put on record"
-            continue
-        os.setxattr(path, attribute, base64.b64decode(value), follow_symlinks=False)
-    if not stat.S_ISLNK(before.st_mode):
-        # An access control list brings its own mode; what the user has set since counts.
-        os.chmod(path, stat.S_IMODE(before.st_mode))
-    if _CAPABILITY in item["values"]:
-        return _set_capability(directory, name, path, item)
+    with _held(directory, name) as (path, before):
+        if before.st_uid == 0 and not trusted:
+            return "belongs to root, and not root has put it on record"
+        for attribute, value in item["values"].items():
+            if not trees.is_unsupported(attribute):
+                return f"{attribute} is nothing that is put back"
+            if attribute == _CAPABILITY:
+                if not trusted:
+                    return "capabilities that not root has put on record"
+                continue
+            os.setxattr(path, attribute, base64.b64decode(value))
+        if not stat.S_ISLNK(before.st_mode):
+            # An access control list brings its own mode; what the user has set since counts.
+            os.chmod(path, stat.S_IMODE(before.st_mode))
+        if _CAPABILITY in item["values"]:
+            return _set_capability(path, before, item)
     return None
 
 
-def _set_capability(directory, name, path, item):
+def _set_capability(path, status, item):
     """Give a program its capabilities back, if it is the same program: writing to it afterwards takes them again."""
-    os.setxattr(path, _CAPABILITY, base64.b64decode(item["values"][_CAPABILITY]), follow_symlinks=False)
-    if _sha256(directory, name) == item.get("sha256"):
-        return None
-    os.removexattr(path, _CAPABILITY, follow_symlinks=False)
+    if stat.S_ISREG(status.st_mode) and _sha256(path) == item.get("sha256"):
+        os.setxattr(path, _CAPABILITY, base64.b64decode(item["values"][_CAPABILITY]))
+        if _sha256(path) == item["sha256"]:
+            return None
+        os.removexattr(path, _CAPABILITY)
     return "has changed, so its capabilities are not put back"

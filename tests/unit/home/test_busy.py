@@ -122,6 +122,38 @@ def test_a_container_does_not_hide_them(world):
     assert [one["uses"] for one in found] == [["cwd /mnt"]]
 
 
+@pytest.mark.parametrize("policy", ["fail", "wait", "terminate"])
+def test_not_to_know_who_uses_a_local_home_is_an_error(world, policy, monkeypatch):
+    monkeypatch.setattr(holders, "find", lambda *_arguments, **_options: None)
+    before = world.snapshot()
+    error = error_of(lambda: world.apply(busy=policy))
+    assert error.error_code == "home_busy" and error.as_result()["holders"] is None
+    assert world.snapshot() == before
+
+
+def test_not_to_know_who_uses_a_local_home_is_no_hindrance_when_it_does_not_matter(world, monkeypatch):
+    monkeypatch.setattr(holders, "find", lambda *_arguments, **_options: None)
+    assert world.apply(busy="ignore")["home"]["state"] == "attached"
+
+
+def test_not_to_know_who_uses_a_local_path_is_an_error(world, monkeypatch):
+    os.mkdir(os.path.join(world.home, ".cache"))
+    os.chown(os.path.join(world.home, ".cache"), UID, UID)
+    world.apply(local_paths=(".cache",))
+    before = world.snapshot()
+    monkeypatch.setattr(holders, "of_directory", lambda *_arguments, **_options: None)
+    assert error_of(lambda: world.apply("detached", local_paths=(".cache",))).error_code == "home_busy"
+    assert world.snapshot() == before
+
+
+def test_a_server_that_does_not_answer_does_not_keep_a_home_attached(world, monkeypatch):
+    world.apply()
+    find = holders.find
+    monkeypatch.setattr(holders, "find", lambda device, path=None, **options: path and find(device, path, **options))
+    result = world.apply("detached")
+    assert result["home"]["state"] == "local" and result["holders"] is None
+
+
 _WRITER = """
 import os, sys, time
 path, acknowledged = sys.argv[1], open(sys.argv[2], "a")

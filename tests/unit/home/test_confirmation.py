@@ -164,7 +164,7 @@ def test_the_guard_takes_back_what_a_killed_run_left(world, login):
 def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(world, login, monkeypatch):
     before = world.snapshot()
     # An idle process cannot be told from a hanging one, so this one hangs in the way that is quickest to see.
-    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 1)
+    monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 5)
     child = os.fork()
     if child == 0:
         try:

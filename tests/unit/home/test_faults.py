@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -19,8 +20,10 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     manifest,
     mountinfo,
     recover,
+    trees,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
 from .world import KEY, RESCUE, SOURCE, UID, USER, read
@@ -214,6 +217,83 @@ def test_work_in_the_local_copy_after_a_kill_is_kept(world):
     world.apply("rolled_back")
     assert world.mount() is not None
     assert read(world.home + ".backup.1", "work") == b"a week of work"
+
+
+def places_of(world, name):
+    return [place for place in os.listdir(world.homes) if os.path.exists(os.path.join(world.homes, place, name))]
+
+
+@pytest.mark.parametrize("local_paths", [(), (".config/deep",)])
+@pytest.mark.parametrize("folder", [".", "src"])
+def test_a_program_that_is_still_in_the_local_copy_loses_nothing(world, folder, local_paths, monkeypatch):
+    world.apply(local_paths=local_paths)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            world.apply("detached", checkpoint=lambda *point: kill(point == ("after", "verify")))
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+    status = os.stat(world.home)
+    inside = os.open(os.path.join(world.home, folder), os.O_RDONLY)
+
+    def save(name):
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=inside))
+
+    remove = trees.remove
+
+    def save_and_remove(path):
+        save("during")
+        remove(path)
+
+    monkeypatch.setattr(trees, "remove", save_and_remove)
+    for _attempt in range(2):
+        with suppress(AzlinError):
+            world.apply("rolled_back")
+    if not places_of(world, os.path.join(folder, "during")):
+        save("during")
+    os.close(inside)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    (kept,) = places_of(world, os.path.join(folder, "during"))
+    found = os.stat(os.path.join(world.homes, kept))
+    assert (found.st_uid, found.st_gid, found.st_mode) == (status.st_uid, status.st_gid, status.st_mode)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_kill_while_it_is_found_out_whether_the_local_copy_was_worked_in(world, number, monkeypatch):
+    """Each journal write of the undo is one more moment at which it may be cut short."""
+    world.apply()
+    killed(world, "detach", "after", "unpersist")
+    work(world.home)
+    expected = os.stat(world.home)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            die_at_save(number)
+            world.apply("rolled_back")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.waitpid(pid, 0)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    assert read(world.home + ".backup.1", "work") == b"a week of work"
+    kept = os.stat(world.home + ".backup.1")
+    assert (kept.st_uid, kept.st_gid, kept.st_mode) == (expected.st_uid, expected.st_gid, expected.st_mode)
+    assert not [name for name in os.listdir(world.homes) if name.startswith(".")]
+
+
+def die_at_save(number):
+    left = [number]
+    save = Journal.save
+
+    def dying(journal):
+        kill(left[0] == 0)
+        left[0] -= 1
+        save(journal)
+
+    Journal.save = dying
 
 
 @pytest.mark.parametrize("action", ["detach", "detach_to_backup"])

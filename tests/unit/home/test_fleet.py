@@ -167,6 +167,45 @@ def test_a_merge_by_policy_loses_nothing(share, two_homes):
     assert not [name for name in os.listdir(second.host.state_dir) if name.endswith(".merge")]
 
 
+NEW_KEY = "ssh-ed25519 AAAAnew new@laptop"
+
+
+def key_lines(home):
+    return read(home, ".ssh/authorized_keys").decode().splitlines()[1:]
+
+
+@pytest.mark.parametrize("point", [("after", "seed"), ("before", "quiesce"), ("before", "exchange")])
+@pytest.mark.parametrize("seed", ["if_empty", "merge"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_the_keys_that_count_are_those_of_the_end(base, share, point, seed, empty):
+    """Hours may pass while another host holds the share and while files are copied."""
+    other, host = hosts(base, share, 2)
+    present = []
+    if not empty:
+        other.apply()
+        present = key_lines(other.home)
+    path = os.path.join(host.home, ".ssh/authorized_keys")
+    removed = "ssh-ed25519 AAAAremoved removed@laptop"
+    with open(path, "a", encoding="utf-8") as stream:
+        stream.write(removed + "\n")
+
+    def edit(*reached):
+        if reached == point:
+            with open(path, encoding="utf-8") as stream:
+                text = stream.read().replace(removed, NEW_KEY)
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text)
+
+    host.apply(seed=seed, merge_conflicts="keep_share", checkpoint=edit)
+    lines = key_lines(host.home)
+    assert NEW_KEY in lines and set(present) <= set(lines)
+    if empty or point == ("after", "seed"):
+        assert lines == [*present, key_lines(host.home + ".backup")[0], NEW_KEY]
+    subprocess.run(["umount", host.home], check=True)
+    if point != ("before", "exchange"):
+        assert key_lines(host.home) == key_lines(host.home + ".backup")
+
+
 def test_a_merge_that_dies_is_finished_by_the_next_run(share, two_homes):
     first, second = two_homes
     os.unlink(os.path.join(second.home, "from"))

@@ -5,15 +5,25 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import shutil
 import tempfile
 import threading
+import time
+import types
 
 import pytest
 
-from ansible_collections.azlin.storage.plugins.module_utils._home import copier, exchange, manifest, memory
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    copier,
+    exchange,
+    files,
+    manifest,
+    memory,
+    trees,
+)
 
 from .world import populate, read, write
 
@@ -273,3 +283,40 @@ def test_a_file_written_just_now_does_not_count_as_one_that_keeps_changing():
         assert read(target, "log") == b"just now"
     finally:
         shutil.rmtree(path)
+
+
+def test_files_from_the_future_do_not_count_as_ones_that_keep_changing(place, monkeypatch):
+    """The clock was set back since they were written."""
+    past = types.SimpleNamespace(time_ns=lambda: time.time_ns() - 3600 * 10**9, monotonic_ns=time.monotonic_ns)
+    monkeypatch.setattr(memory, "time", past)
+    since = copier.copy_until_same(*place).memory
+    copier.copy_until_same(*place, since=since)
+    write(place[0], "log", "now, which is later for the file system only")
+    copier.copy_until_same(*place, since=since)
+    assert differences(*place) == []
+
+
+def test_what_is_written_again_to_mapped_memory_without_a_new_time_is_copied(place, monkeypatch):
+    source, _target = place
+    write(source, "mapped", "0" * mmap.PAGESIZE)
+    root = trees.open_directory(source)
+    assert trees.file_system_type(root) in memory._TRUSTED, "/var/tmp has to be on a disk for this"
+    os.close(root)
+    real = files.sync_file_system
+    # Synced on its own, which would have the next write to the page count as a change.
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as target, open(os.path.join(source, "mapped"), "r+b") as stream:
+        mapping = mmap.mmap(stream.fileno(), 0)
+
+        def write_then(handle):
+            monkeypatch.setattr(files, "sync_file_system", real)
+            real(handle)
+            mapping[0:1] = b"1"
+            time.sleep(2 * memory._TICK / 10**9)
+
+        monkeypatch.setattr(files, "sync_file_system", write_then)
+        report = copier.Copier(source, target).run()
+        assert read(target, "mapped")[:1] == b"1"
+        mapping[0:1] = b"2"
+        mapping.close()
+        copier.copy_until_same(source, target, since=report.memory)
+        assert read(target, "mapped")[:1] == b"2"

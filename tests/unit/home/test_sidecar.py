@@ -150,6 +150,83 @@ def test_links_are_not_followed_and_what_is_gone_is_reported(homes, tmp_path):
     assert os.listxattr(victim) == []
 
 
+@pytest.mark.parametrize(("call", "path"), [("setxattr", ".bashrc"), ("setxattr", "run.sh"), ("chown", "linked/null")])
+def test_a_name_that_is_exchanged_for_a_link_meanwhile_is_not_followed(homes, tmp_path, monkeypatch, call, path):
+    home, _share = homes
+    document = dict(sidecar.collect(home), links=[])
+    document["attributes"] = [item for item in document["attributes"] if item["path"] == path]
+    os.unlink(os.path.join(home, "linked/null"))
+    os.removexattr(os.path.join(home, "run.sh"), "security.capability")
+    victim = tmp_path / "victim"
+    shutil.copy2(os.path.join(home, "run.sh"), victim)
+    victim.chmod(0o600)
+    real = getattr(os, call)
+
+    def exchange_then(*arguments, **options):
+        real(*arguments, **options)
+        monkeypatch.setattr(os, call, real)
+        os.rename(os.path.join(home, path), os.path.join(home, "aside"))
+        os.symlink(victim, os.path.join(home, path))
+
+    monkeypatch.setattr(os, call, exchange_then)
+    sidecar.restore(home, document, trusted=True)
+    assert os.path.islink(os.path.join(home, path))
+    status = os.stat(victim)
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, os.listxattr(victim)) == (0o600, 0, [])
+
+
+def test_a_device_that_is_exchanged_meanwhile_is_reported(homes, tmp_path, monkeypatch):
+    home, _share = homes
+    document = dict(sidecar.collect(home), links=[], attributes=[])
+    path = os.path.join(home, "linked/null")
+    os.unlink(path)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    victim.chmod(0o600)
+    real = os.mknod
+
+    def exchange_then(*arguments, **options):
+        real(*arguments, **options)
+        os.unlink(path)
+        os.symlink(victim, path)
+
+    monkeypatch.setattr(os, "mknod", exchange_then)
+    (failure,) = sidecar.restore(home, document, trusted=True)
+    assert failure.startswith("linked/null: ")
+    assert (stat.S_IMODE(victim.stat().st_mode), victim.stat().st_uid) == (0o600, 0)
+
+
+def test_a_record_that_is_not_of_root_changes_no_file_of_root(homes):
+    home, _share = homes
+    document = dict(sidecar.collect(home), devices=[], links=[])
+    os.chown(os.path.join(home, "secret"), 0, 0)
+    os.removexattr(os.path.join(home, "secret"), "user.origin")
+    failures = sidecar.restore(home, document, trusted=False)
+    assert "secret" in {line.split(":")[0] for line in failures}
+    assert os.listxattr(os.path.join(home, "secret")) == []
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b" " * ((64 << 20) + 1), None])
+def test_a_record_that_costs_too_much_is_an_error(homes, content):
+    _home, share = homes
+    path = os.path.join(share, ".azlin/unsupported.me.json")
+    if content is None:
+        os.mkfifo(path)
+    else:
+        with open(path, "wb") as stream:
+            stream.write(content)
+    with pytest.raises(AzlinError) as caught:
+        sidecar.load(share, ".azlin", "me")
+    assert caught.value.error_code == "journal_conflict"
+
+
+def test_names_that_no_system_call_takes_are_reported(homes):
+    home, _share = homes
+    items = [{"path": "a\0b", "values": {"user.a": ""}}, {"path": "secret", "values": {"user.\0": ""}}]
+    document = {"format": 1, "devices": [], "links": [], "attributes": items}
+    assert len(sidecar.restore(home, document, trusted=True)) == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [
