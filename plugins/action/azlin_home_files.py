@@ -24,8 +24,6 @@ _OPTIONS = {
     "scan_limit": {"type": "bytes", "default": "5M"},
     "unscanned": {"type": "str", "choices": ["send", "block"], "default": "send"},
 }
-# So many names are in the warning; all of them are in the result.
-_NAMED = 10
 
 
 class ActionModule(ActionBase):
@@ -80,6 +78,4 @@ def _warnings(found):
 
 
 def _named(entries):
-    named = ", ".join(f"{one['path']} ({one['reason']})" for one in entries[:_NAMED])
-    more = len(entries) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
+    return listing.few([f"{one['path']} ({one['reason']})" for one in entries])

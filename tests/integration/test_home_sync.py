@@ -154,6 +154,21 @@ def test_check_mode_lists_and_changes_nothing(box, tmp_path):
     assert "create file folder0/file0\n" in said["diff"]["after"]
 
 
+def test_a_file_of_the_host_never_makes_way_for_a_folder(box, tmp_path):
+    source = tmp_path / "source"
+    fill(source, 1, 10)
+    mine = box.home / "folder0"
+    mine.write_text("mine\n")
+    os.chown(mine, sshd.UID, -1)
+    (source / "other").write_text("x")
+    for options, arrived in (("--check",), []), ((), ["other"]):
+        _files, result = result_of(start(box, source, tmp_path, *options))
+        assert result["changed"] and result["conflicts"] == ["folder0"]
+        assert [one["path"] for one in result["changes"]] == ["other"]
+        assert mine.read_text() == "mine\n"
+        assert sorted(path.name for path in box.home.iterdir() if path != mine) == arrived
+
+
 def test_a_host_key_that_is_not_known_ends_it(box, tmp_path):
     source = tmp_path / "source"
     fill(source, 1, 10)
