@@ -17,6 +17,12 @@ PARTIAL = ".azlin-partial"
 _KEY_NAMES = r"id_(?:rsa|dsa|ecdsa|ed25519|xmss|ecdsa_sk|ed25519_sk)"
 # What of a folder .ssh may go to other machines; what else lies there is taken for a key.
 _SSH = re.compile(r"config|config\.d/.+|known_hosts(?:\.old)?|[^/]+\.pub", re.IGNORECASE)
+# Who may log in, and with what second factor: of sshd, OATH, Yubico's two PAM modules, Kerberos and rsh. By their names
+# alone, since a link of the host may lead from where they are looked for to any folder.
+_LOGIN = re.compile(
+    r"authorized_keys.*|authorized_yubikeys|u2f_keys|\.google_authenticator|\.k5login|\.k5users|\.[rs]hosts",
+    re.IGNORECASE | re.DOTALL,
+)
 _ALLOWED_ENV = re.compile(r"\.env\.(?:example|sample|template|dist)", re.IGNORECASE)
 
 # By name, at any depth. ``*`` is anything but a slash.
@@ -70,7 +76,9 @@ _PATHS = {
 def harmful_place(path):
     """Return why a file at this path, relative to the source, would do harm in a home; None if it would not."""
     folders, name = path.split("/")[:-1], path.rpartition("/")[2]
-    if folders[-1:] == [".ssh"] and name.lower().startswith(("authorized_keys", "environment", "rc")):
+    if _LOGIN.fullmatch(name) or ".yubico" in folders or path == ".ssh":
+        return "decides who may log in to the hosts"
+    if folders[-1:] == [".ssh"] and name.lower().startswith(("environment", "rc")):
         return "decides who may log in to the hosts"
     if folders[:1] == [".azlin"]:
         return "a folder of this collection's own on a share"

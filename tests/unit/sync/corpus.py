@@ -119,6 +119,16 @@ SECRET_PATHS = (
 # Would do harm in a home; nothing lifts that.
 HARMFUL_PATHS = (
     *(".ssh/authorized_keys", ".ssh/authorized_keys2", ".ssh/environment", ".ssh/rc"),
+    # Where a link .ssh may lead; and what asks for a second factor, or names who may log in by Kerberos.
+    *(".dotfiles/ssh/authorized_keys", "authorized_keys", "dotfiles/Authorized_Keys2"),
+    *(
+        ".google_authenticator",
+        ".k5login",
+        ".yubico/authorized_yubikeys",
+        ".yubico/challenge-1",
+        ".config/Yubico/u2f_keys",
+    ),
+    *(".k5users", ".rhosts", ".shosts", "dotfiles/config/Yubico/u2f_keys"),
     *(".azlin/seed.json", ".azlin/hosts/a.json", "src/.azlin-partial/x"),
 )
 

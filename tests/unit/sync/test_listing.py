@@ -118,6 +118,15 @@ def test_links_go_only_where_rsync_would_take_them(tmp_path):
     assert found.links == len(good)
 
 
+def test_a_link_never_takes_the_place_of_the_ssh_folder(tmp_path):
+    write(tmp_path, {".dotfiles/ssh/authorized_keys": "x", ".dotfiles/ssh/config": "Host *\n", "backup/x": "x"})
+    os.symlink(".dotfiles/ssh", tmp_path / ".ssh")
+    os.symlink("../.dotfiles/ssh", tmp_path / "backup/.ssh")
+    _found, sent, blocked = collected(tmp_path, allow=places.pattern(["**"], "allow"))
+    assert set(blocked) == {".ssh", ".dotfiles/ssh/authorized_keys"}
+    assert {".dotfiles/ssh/config", "backup/.ssh"} <= sent
+
+
 def test_a_link_to_a_folder_is_never_followed(tmp_path):
     write(tmp_path, {"elsewhere/id_rsa": "x", "source/kept": "x"})
     os.symlink("../elsewhere", tmp_path / "source/link")
