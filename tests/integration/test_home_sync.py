@@ -169,6 +169,53 @@ def test_a_file_of_the_host_never_makes_way_for_a_folder(box, tmp_path):
         assert sorted(path.name for path in box.home.iterdir() if path != mine) == arrived
 
 
+@pytest.fixture
+def share(box):
+    """A home on what stands for a share, with what stands for systemd's automount below it."""
+    homes = box.folder / "homes"
+    homes.mkdir()
+    for kind, source in (("ramfs", "systemd-1"), ("tmpfs", "server:/export")):
+        box.inside("mount", "-t", kind, source, str(homes))
+    home = homes / "me"
+    box.inside("mkdir", str(home))
+    box.inside("chown", f"{sshd.UID}:{sshd.UID}", str(home))
+    yield home
+    box.inside("umount", str(homes), str(homes))
+    homes.rmdir()
+
+
+def sync(box, home, tmp_path, hosts, play="azlin.storage.sync"):
+    """Run a playbook on hosts that all have one home; return the status, the output, and the numbers of the counter."""
+    counter, inventory = tmp_path / "count.json", tmp_path / "inventory.yml"
+    variables = {
+        **box.inventory(),
+        "ansible_user": "root",
+        "azlin_user": sshd.USER,
+        "azlin_home": str(home),
+        "azlin_sync_source": str(tmp_path / "source"),
+        "azlin_sync_counter_file": str(counter),
+    }
+    inventory.write_text(json.dumps({"azlin_hosts": {"hosts": hosts}, "all": {"vars": variables}}))
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(play)]
+        + ["-e", '{"__home_sync_network_types": ["tmpfs"]}'],
+        env={**environment(), "ANSIBLE_SSH_CONTROL_PATH_DIR": tempfile.mkdtemp(prefix="cp", dir=box.folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    numbers = json.loads(counter.read_text()) if counter.exists() else {}
+    return done.returncode, done.stdout + done.stderr, numbers
+
+
+def test_a_share_behind_an_automount_is_one_home(box, share, tmp_path):
+    fill(tmp_path / "source", 1, 10)
+    status, output, numbers = sync(box, share, tmp_path, {"one": {}, "two": {}})
+    assert status == 0, output
+    assert (numbers["succeeded"], numbers["files_sent"]) == (1, 1)
+
+
 def test_a_host_key_that_is_not_known_ends_it(box, tmp_path):
     source = tmp_path / "source"
     fill(source, 1, 10)
