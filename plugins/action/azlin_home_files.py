@@ -54,7 +54,7 @@ def _decide(arguments):
     )
     source = os.path.realpath(arguments["source"])
     found = listing.collect(source, policy)
-    for text in _warnings(found):
+    for text in _warnings(found, arguments["deny"]):
         display.warning(text)
     # Ansible removes its own folder for temporary files when it ends, and nobody else may look into it.
     with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP, prefix="azlin-list-", delete=False) as file:
@@ -67,7 +67,10 @@ def _decide(arguments):
     }
 
 
-def _warnings(found):
+def _warnings(found, deny):
+    idle = found.idle(deny)
+    if idle:
+        yield f"{len(idle)} patterns of deny match nothing in the source: {listing.few(idle)}"
     secret = [one for one in found.blocked if one["reason"] != listing.EXCLUDED]
     if secret:
         yield f"{len(secret)} files of the source are not copied: {_named(secret)}"

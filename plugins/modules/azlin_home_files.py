@@ -40,6 +40,7 @@ options:
   deny:
     description:
       - Paths that are not copied, whatever they are, in the same form. They count more than O(allow).
+      - There is a warning for each pattern that matches nothing, such as a path of the machine.
     type: list
     elements: str
     default: []

@@ -211,8 +211,9 @@ def sync(box, home, tmp_path, hosts, play="azlin.storage.sync", **extra):
 
 def test_a_share_behind_an_automount_is_one_home(box, share, tmp_path):
     fill(tmp_path / "source", 1, 10)
-    status, output, numbers = sync(box, share, tmp_path, {"one": {}, "two": {}})
+    status, output, numbers = sync(box, share, tmp_path, {"one": {}, "two": {}}, azlin_sync_deny=["/a/path"])
     assert status == 0, output
+    assert "1 patterns of deny match nothing in the source: /a/path" in output
     assert (numbers.get("succeeded"), numbers.get("files_sent")) == (1, 1), output
 
 

@@ -58,6 +58,12 @@ class Listing:
         # The slash is dropped there. Without it rsync takes a name that begins with # or ; for a comment.
         return b"".join(b"/" + path + b"\0" for path in self.paths)
 
+    def idle(self, deny):
+        """Those of the denied patterns that kept nothing out, such as one with a typing error."""
+        excluded = [one["path"].rstrip("/") for one in self.blocked if one["reason"] == EXCLUDED]
+        patterns = {glob: places.pattern([glob], "deny") for glob in deny}
+        return [glob for glob, pattern in patterns.items() if not any(map(pattern.fullmatch, excluded))]
+
     def as_result(self):
         return {
             "files": self.files,

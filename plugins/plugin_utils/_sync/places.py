@@ -107,7 +107,9 @@ def pattern(globs, option):
     match a slash, ``**`` does. What matches means also everything below.
     """
     for glob in globs:
-        if not glob.strip("/") or ".." in glob.split("/"):
+        # One slash at either end says something; an empty name, like . and .. and a home of the shell, is none.
+        parts = glob.removeprefix("/").removesuffix("/").split("/")
+        if {"", ".", ".."} & set(parts) or re.match(r"~(?:\Z|[^/]*/)", glob):
             raise invalid(option, glob, "it names nothing in the source", "Use for example *.iso or Downloads/**.")
     if not globs:
         return None
