@@ -23,7 +23,8 @@ _LOGIN = re.compile(
     r"authorized_keys.*|authorized_yubikeys|u2f_keys|\.google_authenticator|\.k5login|\.k5users|\.[rs]hosts",
     re.IGNORECASE | re.DOTALL,
 )
-_ALLOWED_ENV = re.compile(r"\.env\.(?:example|sample|template|dist)", re.IGNORECASE)
+_EXAMPLE = "(?:example|sample|template|dist)"
+_ALLOWED_ENV = re.compile(rf".*\.env\.{_EXAMPLE}|(?:.*[._-])?{_EXAMPLE}\.env", re.IGNORECASE | re.DOTALL)
 
 # By name, at any depth. ``*`` is anything but a slash.
 _NAMES = {
@@ -31,7 +32,17 @@ _NAMES = {
     "password database": ("*.kdbx", "*.kdb", "*.agilekeychain", "*.opvault"),
     "passwords": (
         *(".netrc", "_netrc", ".pgpass", ".mylogin.cnf", ".git-credentials", ".vault-token", ".boto", ".s3cfg"),
-        *(".pypirc", ".env", ".env.*", ".htpasswd", ".smbcredentials", ".vault_pass*"),
+        *(
+            ".my.cnf",
+            ".msmtprc",
+            ".fetchmailrc",
+            ".pypirc",
+            "*.env",
+            ".env.*",
+            ".htpasswd",
+            ".smbcredentials",
+            ".vault_pass*",
+        ),
         *("vault_pass.txt", "vault_password*", ".databrickscfg", "*.tfstate", "*.tfstate.backup"),
         *("credentials.tfrc.json", ".rclone.conf", "rclone.conf", "application_default_credentials.json"),
     ),
@@ -59,6 +70,8 @@ _PATHS = {
             ".config/filezilla/sitemanager.xml",
             ".terraform.d/credentials*",
         ),
+        *(".vnc/passwd", ".config/tigervnc/passwd", ".config/msmtp/config"),
+        *(".config/openstack/clouds.y*ml", ".config/openstack/secure.y*ml"),
         *(".config/composer/auth.json", ".composer/auth.json", ".config/pip/credentials*", ".config/rclone/**"),
     ),
     "key ring": (
