@@ -178,6 +178,15 @@ def test_what_hosts_answer_is_understood(ansible, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_servers_are_not_verified_without_a_client(ansible, tmp_path):
+    hosts = (*inventory(tmp_path, here={"ansible_connection": "local"}), "-e", "azlin_hosts=here")
+
+    for client in ((), ("-e", "azlin_nas_client=mistyped")):
+        done = ansible("ansible-playbook", "azlin.storage.nas_lab_verify", *hosts, *client)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "matches no host of the inventory" in done.stdout + done.stderr
+
+
 def test_kubernetes_volumes_are_written_below_where_ansible_was_started(ansible, tmp_path):
     argv = ("ansible-playbook", "azlin.storage.nas_manifests", "-e", "azlin_nas_output_dir=volumes")
 
