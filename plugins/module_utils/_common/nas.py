@@ -210,6 +210,9 @@ def _source(option, value):
         raise invalid(
             option, value, "it holds more than test files", "Use a directory of its own, such as /srv/files/in."
         )
+    # The units of the copies have folders of their own there (PrivateTmp, systemd.exec(5)), and see none of these.
+    if within(path, "/tmp") or within(path, "/var/tmp"):
+        raise invalid(option, value, "what lies there may be removed at any time", "Use for example /srv/files/in.")
     if within(path, EXPORTS) or within(EXPORTS, path):
         raise invalid(option, value, f"{EXPORTS} holds what the servers export", "Use a directory outside it.")
     return path
