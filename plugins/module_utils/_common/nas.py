@@ -212,7 +212,9 @@ def _source(option, value):
         )
     # The units of the copies have folders of their own there (PrivateTmp, systemd.exec(5)), and see none of these.
     if within(path, "/tmp") or within(path, "/var/tmp"):
-        raise invalid(option, value, "what lies there may be removed at any time", "Use for example /srv/files/in.")
+        raise invalid(
+            option, value, "the copies have a /tmp of their own, and do not see it", "Use for example /srv/files/in."
+        )
     if within(path, EXPORTS) or within(EXPORTS, path):
         raise invalid(option, value, f"{EXPORTS} holds what the servers export", "Use a directory outside it.")
     return path
