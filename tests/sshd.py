@@ -20,13 +20,21 @@ from lab.paths import REPOSITORY
 USER = "azlinsync"
 UID = 64321
 UNPACKED = REPOSITORY / ".cache" / "sshd"
-# Debian's sshd wants a user and a folder of its own. Both are there, like our user, in a mount namespace alone.
+# Debian's sshd wants a user and a folder of its own. Both are there, like our user, in a mount namespace alone. So is,
+# for root, what stands for a sudo that asks nothing.
 START = """
 set -e
 mount --bind "$1/passwd" /etc/passwd
 mount -t tmpfs none /run
 mkdir /run/sshd
+mount --bind "$1/sudo" /usr/local/sbin
 exec "$2" -D -e -f "$1/sshd_config"
+"""
+SUDO = """#!/bin/sh
+while [ "$1" != -u ]; do shift; done
+user=$2
+shift 2
+exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups -- "$@"
 """
 
 
@@ -36,10 +44,15 @@ class Box:
 
     folder: Path
     port: int
+    process: int
 
     @property
     def home(self) -> Path:
         return self.folder / "home"
+
+    def inside(self, *argv: str) -> str:
+        """Run something as root where the server runs."""
+        return run("nsenter", "--mount", f"--target={self.process}", *argv)
 
     def inventory(self) -> dict:
         """The variables that a user would set."""
@@ -96,6 +109,9 @@ def running():
         f"root:x:0:0::/root:/bin/sh\nsshd:x:{UID + 1}:65534::/run/sshd:/usr/sbin/nologin\n"
         f"{USER}:x:{UID}:{UID}::{folder}/home:/bin/sh\n"
     )
+    (folder / "sudo").mkdir()
+    (folder / "sudo/sudo").write_text(SUDO)
+    (folder / "sudo/sudo").chmod(0o755)
     settings = {
         "ListenAddress": "127.0.0.1",
         "Port": port,
@@ -115,7 +131,7 @@ def running():
         while not answers(port):
             assert server.poll() is None, (folder / "log").read_text()
             time.sleep(0.05)
-        yield Box(folder, port)
+        yield Box(folder, port, server.pid)
     finally:
         server.terminate()
         server.wait()

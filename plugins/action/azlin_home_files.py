@@ -24,8 +24,6 @@ _OPTIONS = {
     "scan_limit": {"type": "bytes", "default": "5M"},
     "unscanned": {"type": "str", "choices": ["send", "block"], "default": "send"},
 }
-# So many names are in the warning; all of them are in the result.
-_NAMED = 10
 
 
 class ActionModule(ActionBase):
@@ -56,7 +54,7 @@ def _decide(arguments):
     )
     source = os.path.realpath(arguments["source"])
     found = listing.collect(source, policy)
-    for text in _warnings(found):
+    for text in _warnings(found, arguments["deny"]):
         display.warning(text)
     # Ansible removes its own folder for temporary files when it ends, and nobody else may look into it.
     with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP, prefix="azlin-list-", delete=False) as file:
@@ -69,7 +67,10 @@ def _decide(arguments):
     }
 
 
-def _warnings(found):
+def _warnings(found, deny):
+    idle = found.idle(deny)
+    if idle:
+        yield f"{len(idle)} patterns of deny match nothing in the source: {listing.few(idle)}"
     secret = [one for one in found.blocked if one["reason"] != listing.EXCLUDED]
     if secret:
         yield f"{len(secret)} files of the source are not copied: {_named(secret)}"
@@ -80,6 +81,4 @@ def _warnings(found):
 
 
 def _named(entries):
-    named = ", ".join(f"{one['path']} ({one['reason']})" for one in entries[:_NAMED])
-    more = len(entries) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
+    return listing.few([f"{one['path']} ({one['reason']})" for one in entries])

@@ -75,23 +75,34 @@ class ActionModule(ActionBase):
         target = self._target(home, arguments["user"])
         list_file = arguments["list_file"]
         if arguments["only"] is not None:
-            list_file = _shortened(list_file, arguments["only"])
+            list_file = _written(listing.within(_read(list_file), arguments["only"]))
 
-        def run(dry_run):
+        def run(files, dry_run, existing=False):
             words = rsync.command(
                 executable,
                 arguments["source"].rstrip("/"),
-                list_file,
+                files,
                 target,
                 dry_run=dry_run,
+                existing=existing,
                 keep_newer=arguments["keep_newer"],
                 timeout=arguments["timeout"],
             )
-            return _run(words, host)
+            return _run(words, host, rsync.INCOMPLETE if existing else (0,))
 
-        self._require_space(arguments, list_file, lambda: run(dry_run=True))
-        report = run(self._task.check_mode)
-        result = {"changed": bool(report.changes), "changes": report.changes, **report.stats}
+        conflicts = run(list_file, dry_run=True, existing=True).conflicts()
+        if conflicts:
+            told = f"{len(conflicts)} names are of another kind in the home and stay as they are"
+            display.warning(f"{host}: {told}: {listing.few(conflicts)}")
+            list_file = _written(listing.without(_read(list_file), conflicts))
+        self._require_space(arguments, list_file, lambda: run(list_file, dry_run=True))
+        report = run(list_file, self._task.check_mode)
+        result = {
+            "changed": bool(report.changes),
+            "changes": report.changes,
+            "conflicts": conflicts,
+            **report.stats,
+        }
         if self._task.diff:
             result["diff"] = report.diff()
         return result
@@ -165,11 +176,10 @@ def _read(list_file):
         return listing.read_list(file.read())
 
 
-def _shortened(list_file, folders):
-    """A list of those files that are in the folders."""
-    kept = listing.Listing(paths=listing.within(_read(list_file), folders))
+def _written(paths):
+    """The name of a new list of these paths."""
     with tempfile.NamedTemporaryFile(dir=constants.DEFAULT_LOCAL_TMP, prefix="azlin-list-", delete=False) as file:
-        file.write(kept.file())
+        file.write(listing.Listing(paths=paths).file())
     return file.name
 
 
@@ -184,8 +194,8 @@ def _size(source, list_file):
     return size
 
 
-def _run(words, host):
-    """Run rsync and return its report."""
+def _run(words, host, accepted):
+    """Run rsync and return its report, where it ends with an accepted status."""
     report, errors = rsync.Report(), collections.deque(maxlen=_KEPT_LINES)
     process = subprocess.Popen(
         words,
@@ -210,6 +220,6 @@ def _run(words, host):
     finally:
         process.kill()
         process.wait()
-    if status:
+    if status not in accepted:
         raise rsync.failure(host, status, list(errors))
     return report

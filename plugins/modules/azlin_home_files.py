@@ -14,7 +14,8 @@ description:
     clusters, password files, histories of shells) or by its content (headers of private keys of every kind, tokens of
     known services, passwords in URLs and settings).
   - Left out and reported are also links that lead out of the directory, what is neither file nor link, and what cannot
-    be read. C(.ssh/authorized_keys) and the folder C(.azlin) at the top never go to hosts, whatever O(allow) says.
+    be read. What decides who may log in (C(authorized_keys) in any folder, a link C(.ssh), files of second factors
+    and Kerberos logins) and the folder C(.azlin) at the top never go to hosts, whatever O(allow) says.
   - Nothing is written into the directory. The list lies in Ansible's own folder for temporary files, readable for the
     user alone, and goes when Ansible ends.
 author:
@@ -39,6 +40,7 @@ options:
   deny:
     description:
       - Paths that are not copied, whatever they are, in the same form. They count more than O(allow).
+      - There is a warning for each pattern that matches nothing, such as a path of the machine.
     type: list
     elements: str
     default: []

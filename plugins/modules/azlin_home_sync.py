@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Copies what M(azlin.storage.azlin_home_files) has listed to the home of a user on the host, with rsync. What only
     the home has stays; what both have becomes the one of the controller.
+  - What is of another kind in the home stays as well, with a warning and in RV(conflicts). A file there never makes
+    way for a folder or a link of the same name, or the other way round.
   - Nothing is deleted, and no rule of what to leave out is sent to the host. A file appears as a whole, together with
     the others at the end of the run. A run that was killed or lost its connection is gone on with by the next one.
   - Files belong to the user, whatever their owner on the controller. Their mode and time are kept, also the mode of
@@ -120,6 +122,13 @@ changes:
     bytes:
       description: Size of a file whose content was sent; else 0.
       type: int
+conflicts:
+  description: Names that are of another kind in the home. They and what is below them were left alone. To have the
+    controller's, move away what the home has; to be told no more, deny them.
+  type: list
+  elements: str
+  returned: success
+  sample: [.bashrc]
 files_sent:
   description: How many files were sent, or would be in check mode.
   type: int

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
+import shlex
 
 import yaml
 
@@ -178,10 +180,27 @@ def test_what_hosts_answer_is_understood(ansible, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_kubernetes_volumes_are_written_below_where_ansible_was_started(ansible, tmp_path):
-    argv = ("ansible-playbook", "azlin.storage.nas_manifests", "-e", "azlin_nas_output_dir=volumes")
+def test_servers_are_not_verified_without_a_client(ansible, tmp_path):
+    hosts = (*inventory(tmp_path, here={"ansible_connection": "local"}), "-e", "azlin_hosts=here")
 
-    done = ansible(*argv)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "volumes" / "configmap.yml").is_file()
-    assert "changed=0" in ansible(*argv).stdout
+    for client in ((), ("-e", "azlin_nas_client=mistyped")):
+        done = ansible("ansible-playbook", "azlin.storage.nas_lab_verify", *hosts, *client)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "matches no host of the inventory" in done.stdout + done.stderr
+
+
+def test_kubernetes_volumes_are_written_as_the_guide_says(ansible, tmp_path):
+    guide = (ROOT / "docs" / "nas_lab.md").read_text()
+    (tmp_path / "production.yml").write_text(re.search(r"```yaml\n(azlin_nas_overrides:.*?)```", guide, re.DOTALL)[1])
+    hosts = {"azlin_hosts": {"hosts": {"worker-1": {"ansible_host": "10.30.1.11"}}}}
+    (tmp_path / "inventory.yml").write_text(json.dumps(hosts))
+    commands = [line for line in guide.splitlines() if line.startswith("ansible-playbook azlin.storage.nas_manifests")]
+
+    for command in (*commands, *commands):
+        done = ansible(*shlex.split(command))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+    development, production = (tmp_path / "manifests" / name for name in ("development", "production"))
+    assert "10.30.1.11" in (development / "nas-output-3.yml").read_text()
+    written = "".join(path.read_text() for path in production.iterdir())
+    assert "10.30.1.11" not in written and "localhost" not in written

@@ -154,6 +154,106 @@ def test_check_mode_lists_and_changes_nothing(box, tmp_path):
     assert "create file folder0/file0\n" in said["diff"]["after"]
 
 
+def test_a_file_of_the_host_never_makes_way_for_a_folder(box, tmp_path):
+    source = tmp_path / "source"
+    fill(source, 1, 10)
+    mine = box.home / "folder0"
+    mine.write_text("mine\n")
+    os.chown(mine, sshd.UID, -1)
+    (source / "other").write_text("x")
+    for options, arrived in (("--check",), []), ((), ["other"]):
+        _files, result = result_of(start(box, source, tmp_path, *options))
+        assert result["changed"] and result["conflicts"] == ["folder0"]
+        assert [one["path"] for one in result["changes"]] == ["other"]
+        assert mine.read_text() == "mine\n"
+        assert sorted(path.name for path in box.home.iterdir() if path != mine) == arrived
+
+
+@pytest.fixture
+def share(box):
+    """A home on what stands for a share, with what stands for systemd's automount below it."""
+    homes = box.folder / "homes"
+    homes.mkdir()
+    for kind, source in (("ramfs", "systemd-1"), ("tmpfs", "server:/export")):
+        box.inside("mount", "-t", kind, source, str(homes))
+    home = homes / "me"
+    box.inside("mkdir", str(home))
+    box.inside("chown", f"{sshd.UID}:{sshd.UID}", str(home))
+    yield home
+    box.inside("umount", str(homes), str(homes))
+    homes.rmdir()
+
+
+def sync(box, home, tmp_path, hosts, play="azlin.storage.sync", **extra):
+    """Run a playbook on hosts that all have one home; return the status, the output, and the numbers of the counter."""
+    counter, inventory = tmp_path / "count.json", tmp_path / "inventory.yml"
+    variables = {
+        **box.inventory(),
+        "ansible_user": "root",
+        "azlin_user": sshd.USER,
+        "azlin_home": str(home),
+        "azlin_sync_source": str(tmp_path / "source"),
+        "azlin_sync_counter_file": str(counter),
+    }
+    inventory.write_text(json.dumps({"azlin_hosts": {"hosts": hosts}, "all": {"vars": variables}}))
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(play)]
+        + ["-e", json.dumps({"__home_sync_network_types": ["tmpfs"], **extra})],
+        env={**environment(), "ANSIBLE_SSH_CONTROL_PATH_DIR": tempfile.mkdtemp(prefix="cp", dir=box.folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    numbers = json.loads(counter.read_text()) if counter.exists() else {}
+    return done.returncode, done.stdout + done.stderr, numbers
+
+
+def test_a_share_behind_an_automount_is_one_home(box, share, tmp_path):
+    fill(tmp_path / "source", 1, 10)
+    status, output, numbers = sync(box, share, tmp_path, {"one": {}, "two": {}}, azlin_sync_deny=["/a/path"])
+    assert status == 0, output
+    assert "1 patterns of deny match nothing in the source: /a/path" in output
+    assert (numbers.get("succeeded"), numbers.get("files_sent")) == (1, 1), output
+
+
+def test_after_a_failure_the_role_can_run_again(box, share, tmp_path):
+    fill(tmp_path / "source", 1, 10)
+    play = tmp_path / "play.yml"
+    role = {"name": "azlin.storage.home_sync"}
+    wanted = {
+        "home_sync_source": str(tmp_path / "source"),
+        "home_sync_user": sshd.USER,
+        "home_sync_path": str(share),
+        "home_sync_counter_file": str(tmp_path / "count.json"),
+        "home_sync_manage_packages": False,
+    }
+    wrong = {**wanted, "home_sync_timeout": -1, "home_sync_ignore_errors": True}
+    tasks = [{"ansible.builtin.include_role": role, "vars": variables} for variables in (wrong, wanted)]
+    play.write_text(json.dumps([{"hosts": "azlin_hosts", "gather_facts": False, "tasks": tasks}]))
+    status, output, numbers = sync(box, share, tmp_path, {"one": {}}, play)
+    assert status == 0, output
+    assert (numbers["failed"], numbers["succeeded"], numbers["files_sent"]) == (1, 1, 1)
+
+
+def test_a_host_that_went_away_has_not_copied(box, share, tmp_path):
+    fill(tmp_path / "source", 1, 10)
+    # Its connection breaks between the choice and the copy.
+    one = {"ansible_port": f"{{{{ 1 if __home_sync_by is defined else {box.port} }}}}"}
+    hosts = {"one": one, "two": {}, "three": {}}
+    status, output, numbers = sync(box, share, tmp_path, hosts, azlin_serial=2)
+    assert status == 4 and "one" in output, output
+    assert (numbers.get("succeeded"), numbers.get("files_sent")) == (1, 1), output
+
+
+def test_hosts_that_are_to_have_different_files_are_refused(box, share, tmp_path):
+    fill(tmp_path / "source", 1, 10)
+    status, output, numbers = sync(box, share, tmp_path, {"one": {}, "two": {"azlin_sync_deny": ["folder0"]}})
+    assert status == 2 and numbers == {}
+    assert "home_sync_deny" in output and "--limit" in output and "home_sync_allow" not in output
+    assert box.inside("find", str(share), "-type", "f") == ""
+
+
 def test_a_host_key_that_is_not_known_ends_it(box, tmp_path):
     source = tmp_path / "source"
     fill(source, 1, 10)

@@ -8,6 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import nas
@@ -62,8 +63,26 @@ def placed(server, overrides):
     port = str(override.get("port", server["port"]))
     if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
         raise invalid(f"{option}.port", port, "it is not a port", "Use 1 to 65535.")
+    option = option if "address" in override else f"{nas.OPTION}[{server['name']}]"
     place = nas.address(override.get("address", server["address"]), f"{option}.address")
+    if is_own(place):
+        raise invalid(
+            f"{option}.address",
+            place,
+            "each node of a cluster would look for the server on itself",
+            "Give the host of the server an ansible_host in the inventory, or set address in azlin_nas_servers or "
+            "azlin_nas_overrides.",
+        )
     return {**server, "address": place, "port": int(port)}
+
+
+def is_own(place):
+    """Whether a name or an address means the machine that uses it. RFC 6761, section 6.3."""
+    try:
+        found = ipaddress.ip_address(place)
+    except ValueError:
+        return place.lower().endswith(".localhost") or place.lower() == "localhost"
+    return found.is_loopback or found.is_unspecified
 
 
 def volume(server, namespace):

@@ -210,6 +210,11 @@ def _source(option, value):
         raise invalid(
             option, value, "it holds more than test files", "Use a directory of its own, such as /srv/files/in."
         )
+    # The units of the copies have folders of their own there (PrivateTmp, systemd.exec(5)), and see none of these.
+    if within(path, "/tmp") or within(path, "/var/tmp"):
+        raise invalid(
+            option, value, "the copies have a /tmp of their own, and do not see it", "Use for example /srv/files/in."
+        )
     if within(path, EXPORTS) or within(EXPORTS, path):
         raise invalid(option, value, f"{EXPORTS} holds what the servers export", "Use a directory outside it.")
     return path

@@ -8,7 +8,10 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import inspect
+
 from ansible_collections.azlin.storage.plugins.module_utils._common.nas import EXPORTED, EXPORTS
+from ansible_collections.azlin.storage.plugins.module_utils._nas import copier
 
 PREFIX = "nas_lab-"
 CONFIGURATION = "/etc/nas_lab"
@@ -68,6 +71,11 @@ def data(server):
     return f"{mount_point(server)}/data"
 
 
+def program(server):
+    """What copies."""
+    return f"{CONFIGURATION}/{server['name']}.py"
+
+
 def incoming(server):
     """Where a copy into the export is put together, so that no client sees half a file."""
     return f"{mount_point(server)}/incoming"
@@ -83,6 +91,7 @@ def files(server):
     """All files of a server, as a dict of path to content."""
     found = {
         f"{CONFIGURATION}/{server['name']}.conf": configuration(server),
+        program(server): inspect.getsource(copier),
         f"{UNITS}/{mount_unit(server)}": mount(server),
         f"{UNITS}/{unit(server, '.service')}": service(server),
         f"{UNITS}/{unit(server, '-seed.service')}": copy(
@@ -211,11 +220,12 @@ WantedBy=multi-user.target
 
 
 def copy(server, action, source, target, option):
-    """The unit of one copy. It adds and renews and never removes; what is newer at the target stays.
+    """The unit of one copy. It adds and renews and never removes; what is newer or of another kind at the target stays.
 
     Files that vanish while rsync looks (status 24) are no failure: the next copy has them right.
     """
     words = (
+        f"/usr/bin/python3 -I {program(server)}",
         "/usr/bin/rsync --recursive --links --perms --chmod=Fug-s --times --owner --group --numeric-ids",
         f"--update --one-file-system {option} -- {source}/ {target}/",
     )

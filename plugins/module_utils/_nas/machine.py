@@ -23,7 +23,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import atomic
 from ansible_collections.azlin.storage.plugins.module_utils._nas import layout
 from ansible_collections.azlin.storage.plugins.module_utils._nas.plan import Seen
 
-PROGRAMS = ("ganesha.nfsd", "rsync", "mkfs.ext4", "systemctl")
+PROGRAMS = ("ganesha.nfsd", "python3", "rsync", "mkfs.ext4", "systemctl")
 # rsync(1) and the servers may take a while on a slow machine; a hanging systemctl must not hang a run for ever.
 SYSTEMCTL_SECONDS = 900
 LISTEN = "0A"
@@ -78,7 +78,7 @@ def look(servers):
 def own_files():
     """Configurations and units that are this collection's."""
     for folder, prefixes, endings in (
-        (layout.CONFIGURATION, ("",), (".conf",)),
+        (layout.CONFIGURATION, ("",), (".conf", ".py")),
         (layout.UNITS, (layout.PREFIX,), (".service", ".timer")),
         (layout.UNITS, (layout.MOUNT_PREFIX,), (".mount",)),
     ):

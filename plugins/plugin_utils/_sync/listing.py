@@ -58,6 +58,12 @@ class Listing:
         # The slash is dropped there. Without it rsync takes a name that begins with # or ; for a comment.
         return b"".join(b"/" + path + b"\0" for path in self.paths)
 
+    def idle(self, deny):
+        """Those of the denied patterns that kept nothing out, such as one with a typing error."""
+        excluded = [one["path"].rstrip("/") for one in self.blocked if one["reason"] == EXCLUDED]
+        patterns = {glob: places.pattern([glob], "deny") for glob in deny}
+        return [glob for glob, pattern in patterns.items() if not any(map(pattern.fullmatch, excluded))]
+
     def as_result(self):
         return {
             "files": self.files,
@@ -75,6 +81,12 @@ def shown(path):
     return path.decode("utf-8", errors="backslashreplace")
 
 
+def few(texts, most=10):
+    """The first of some texts, for a warning; all of them are in the result."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def read_list(content):
     """The paths in what :meth:`Listing.file` returned."""
     return [path[1:] for path in content.split(b"\0") if path]
@@ -84,6 +96,12 @@ def within(paths, folders):
     """Those of the paths that lie in one of the folders, or are it."""
     tops = [os.fsencode(folder) for folder in folders]
     return [path for path in paths if any(path == top or path.startswith(top + b"/") for top in tops)]
+
+
+def without(paths, names):
+    """Those of the paths that neither are one of the names, as :func:`shown` shows them, nor lie below one."""
+    names, tops = set(names), tuple(f"{name}/" for name in names)
+    return [path for path in paths if shown(path) not in names and not shown(path).startswith(tops)]
 
 
 def collect(source, policy):

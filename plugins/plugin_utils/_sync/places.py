@@ -17,7 +17,14 @@ PARTIAL = ".azlin-partial"
 _KEY_NAMES = r"id_(?:rsa|dsa|ecdsa|ed25519|xmss|ecdsa_sk|ed25519_sk)"
 # What of a folder .ssh may go to other machines; what else lies there is taken for a key.
 _SSH = re.compile(r"config|config\.d/.+|known_hosts(?:\.old)?|[^/]+\.pub", re.IGNORECASE)
-_ALLOWED_ENV = re.compile(r"\.env\.(?:example|sample|template|dist)", re.IGNORECASE)
+# Who may log in, and with what second factor: of sshd, OATH, Yubico's two PAM modules, Kerberos and rsh. By their names
+# alone, since a link of the host may lead from where they are looked for to any folder.
+_LOGIN = re.compile(
+    r"authorized_keys.*|authorized_yubikeys|u2f_keys|\.google_authenticator|\.k5login|\.k5users|\.[rs]hosts",
+    re.IGNORECASE | re.DOTALL,
+)
+_EXAMPLE = "(?:example|sample|template|dist)"
+_ALLOWED_ENV = re.compile(rf".*\.env\.{_EXAMPLE}|(?:.*[._-])?{_EXAMPLE}\.env", re.IGNORECASE | re.DOTALL)
 
 # By name, at any depth. ``*`` is anything but a slash.
 _NAMES = {
@@ -25,7 +32,17 @@ _NAMES = {
     "password database": ("*.kdbx", "*.kdb", "*.agilekeychain", "*.opvault"),
     "passwords": (
         *(".netrc", "_netrc", ".pgpass", ".mylogin.cnf", ".git-credentials", ".vault-token", ".boto", ".s3cfg"),
-        *(".pypirc", ".env", ".env.*", ".htpasswd", ".smbcredentials", ".vault_pass*"),
+        *(
+            ".my.cnf",
+            ".msmtprc",
+            ".fetchmailrc",
+            ".pypirc",
+            "*.env",
+            ".env.*",
+            ".htpasswd",
+            ".smbcredentials",
+            ".vault_pass*",
+        ),
         *("vault_pass.txt", "vault_password*", ".databrickscfg", "*.tfstate", "*.tfstate.backup"),
         *("credentials.tfrc.json", ".rclone.conf", "rclone.conf", "application_default_credentials.json"),
     ),
@@ -53,6 +70,8 @@ _PATHS = {
             ".config/filezilla/sitemanager.xml",
             ".terraform.d/credentials*",
         ),
+        *(".vnc/passwd", ".config/tigervnc/passwd", ".config/msmtp/config"),
+        *(".config/openstack/clouds.y*ml", ".config/openstack/secure.y*ml"),
         *(".config/composer/auth.json", ".composer/auth.json", ".config/pip/credentials*", ".config/rclone/**"),
     ),
     "key ring": (
@@ -70,7 +89,9 @@ _PATHS = {
 def harmful_place(path):
     """Return why a file at this path, relative to the source, would do harm in a home; None if it would not."""
     folders, name = path.split("/")[:-1], path.rpartition("/")[2]
-    if folders[-1:] == [".ssh"] and name.lower().startswith(("authorized_keys", "environment", "rc")):
+    if _LOGIN.fullmatch(name) or ".yubico" in folders or path == ".ssh":
+        return "decides who may log in to the hosts"
+    if folders[-1:] == [".ssh"] and name.lower().startswith(("environment", "rc")):
         return "decides who may log in to the hosts"
     if folders[:1] == [".azlin"]:
         return "a folder of this collection's own on a share"
@@ -99,7 +120,9 @@ def pattern(globs, option):
     match a slash, ``**`` does. What matches means also everything below.
     """
     for glob in globs:
-        if not glob.strip("/") or ".." in glob.split("/"):
+        # One slash at either end says something; an empty name, like . and .. and a home of the shell, is none.
+        parts = glob.removeprefix("/").removesuffix("/").split("/")
+        if {"", ".", ".."} & set(parts) or re.match(r"~(?:\Z|[^/]*/)", glob):
             raise invalid(option, glob, "it names nothing in the source", "Use for example *.iso or Downloads/**.")
     if not globs:
         return None

@@ -21,6 +21,11 @@ _LAST_LINES = 20
 _FORMAT = "%i %l %n"
 _KINDS = {"f": "file", "d": "directory", "L": "link"}
 _LINE = re.compile(r"([<>ch.])([fdL])(\S{7,}) +(\d+) (.*)")
+# How rsync shows a control character in a name, and a backslash that would look like one.
+_ESCAPED = re.compile(r"\\#([0-7]{3})")
+_FULL = "cannot delete non-empty directory: "
+# Some names could not be handled, or were gone: the others were.
+INCOMPLETE = (0, 23, 24)
 _STATS = {
     "files_sent": "Number of regular files transferred",
     "bytes_sent": "Total transferred file size",
@@ -42,8 +47,10 @@ class Target:
     as_user: str = ""
 
 
-def command(executable, source, list_file, target, *, dry_run=False, keep_newer=False, timeout=0):
+def command(executable, source, list_file, target, *, dry_run=False, existing=False, keep_newer=False, timeout=0):
     """Return the words of the command.
+
+    :param existing: leave alone what the home does not have; what :meth:`Report.conflicts` needs.
 
     The list says all: nothing is excluded, deleted or looked for on the way, and no rule goes to the host. What is
     being received lies in a folder of its own and is renamed at the end, so that nobody reads a half of a file, and a
@@ -60,6 +67,8 @@ def command(executable, source, list_file, target, *, dry_run=False, keep_newer=
     ]
     if dry_run:
         words.append("--dry-run")
+    if existing:
+        words.append("--existing")
     if keep_newer:
         words.append("--update")
     if target.as_user:
@@ -107,6 +116,7 @@ class Report:
     """What rsync says while it works."""
 
     changes: list = field(default_factory=list)
+    full_folders: list = field(default_factory=list)
     stats: dict = field(default_factory=lambda: dict.fromkeys(_STATS))
 
     def read(self, line):
@@ -124,10 +134,22 @@ class Report:
                 }
             )
             return
+        if line.startswith(_FULL):
+            self.full_folders.append(line[len(_FULL) :])
+            return
         for name, words in _STATS.items():
             number = re.match(rf"{words}: (\d+)", line)
             if number:
                 self.stats[name] = int(number[1])
+
+    def conflicts(self):
+        """The names that are of another kind in the home, after a dry run with ``existing``.
+
+        rsync removes those, a folder with content excepted, to make room. What it would create although it creates
+        nothing is just them, and what lies below them.
+        """
+        names = [*(one["path"] for one in self.changes if one["change"] == "create"), *self.full_folders]
+        return sorted({_ESCAPED.sub(lambda found: chr(int(found[1], 8)), name) for name in names})
 
     def diff(self):
         """The changes as Ansible's diff mode shows them."""
@@ -176,7 +198,7 @@ def _explain(status, said):
         return "sync_failed", [("the host or its share does not answer", "set a longer azlin_sync_timeout")]
     if status in (23, 24):
         return "sync_failed", [
-            ("the user may not write there, or a folder of the host has the name of a file", "see rsync's lines"),
+            ("the user may not write there", "see rsync's lines"),
             ("files changed on the controller meanwhile", "run again"),
         ]
     if status == 255:

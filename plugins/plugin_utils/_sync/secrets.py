@@ -122,12 +122,13 @@ _RULES = (
     _rule("private key", b"PuTTY-User-Key-File-", r"PuTTY-User-Key-File-[0-9]+:"),
     _rule("private key", b"AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
     _rule("private key", _ENCODED, "|".join(re.escape(one.decode("ascii")) for one in _ENCODED)),
-    # DER: PKCS #8 and PKCS #1 of RSA, SEC 1 of 256 and 384 bits.
+    # DER: PKCS #8 of RSA, elliptic curves, DSA, X25519, X448, Ed25519 and Ed448 (RFC 5958, RFC 8410), PKCS #1, SEC 1.
     _rule(
         "private key",
-        (b"\x02\x01\x00", b"\x02\x01\x01\x04"),
-        r"\A0\x82..\x02\x01\x00(?:0\r\x06\t\*\x86H\x86\xf7\r\x01\x01\x01|\x02\x82)"
-        r"|\A0(?:w|\x81\xa4)\x02\x01\x01\x04[ 0]",
+        (b"\x02\x01\x00", b"\x02\x01\x01"),
+        r"\A0(?:\x82..|\x81.|.)\x02\x01(?:[\x00\x01]0(?:\x82..|\x81.|.)\x06"
+        r"(?:\t\*\x86H\x86\xf7\r\x01\x01\x01|\x07\*\x86H\xce(?:=\x02|8\x04)\x01|\x03\+e[n-q])"
+        r"|\x00\x02(?:\x82..|\x81.)\x00|\x01\x04[\x14-H])",
         re.DOTALL,
     ),
     # The forms of tokens are those that their services document for scanners.

@@ -16,7 +16,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.manifests im
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
 
 CLIENTS = ["10.30.1.0/24"]
-SERVERS = nas.servers([], "production7", CLIENTS, [("host", "10.30.1.11")])
+HOSTS = [("host", "10.30.1.11")]
+SERVERS = nas.servers([], "production7", CLIENTS, HOSTS)
 PRODUCTION = {
     server["name"]: {"address": f"{server['name']}.example.net", "port": 2049 + number}
     for number, server in enumerate(SERVERS)
@@ -124,7 +125,7 @@ def test_the_example_mounts_every_server_and_the_config_map_tells_where_each_is(
 
 
 def test_a_server_that_is_off_has_no_objects():
-    files = manifests(nas.servers([{"name": "nas-backup", "enabled": False}], "production7", CLIENTS))
+    files = manifests(nas.servers([{"name": "nas-backup", "enabled": False}], "production7", CLIENTS, HOSTS))
     assert "nas-backup.yml" not in files
     assert "nas-backup" not in str(files)
 
@@ -138,6 +139,7 @@ def test_a_server_that_is_off_has_no_objects():
         {"overrides": {"nas-input-1": {"path": "/other"}}},
         {"overrides": {"nas-input-1": {"port": 0}}},
         {"overrides": {"nas-input-1": {"address": "bad name"}}},
+        *({"overrides": {"nas-input-1": {"address": place}}} for place in ("localhost", "127.1.2.3", "::1", "0.0.0.0")),
     ],
     ids=repr,
 )
@@ -152,4 +154,12 @@ def test_two_names_that_would_be_one_variable_are_refused():
         {"name": name, "role": "input", "port": 32150 + n, "fsid": 1 + n} for n, name in enumerate(("a", "nas-a"))
     ]
     with pytest.raises(AzlinError, match="NAS_A_HOST"):
-        manifests(nas.servers(listed, clients=CLIENTS))
+        manifests(nas.servers(listed, clients=CLIENTS, hosts=HOSTS))
+
+
+def test_volumes_that_would_be_on_the_node_itself_are_refused():
+    nowhere = nas.servers([], "production7", CLIENTS)
+    with pytest.raises(AzlinError, match=r"servers\[nas-input-1\].address.*'localhost'") as caught:
+        manifests(nowhere)
+    assert "ansible_host" in caught.value.causes[0][1]
+    assert manifests(nowhere, overrides=PRODUCTION) == manifests(SERVERS, overrides=PRODUCTION)

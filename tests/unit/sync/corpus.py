@@ -64,6 +64,12 @@ LEAKS = {
     "age key": "AGE-SECRET-" + "KEY-1" + drawn(string.ascii_uppercase + string.digits, 58),
     "DER key of RSA": b"0\x82\x04\xbd\x02\x01\x00" + b"0\r\x06\t*\x86H\x86\xf7\r\x01\x01\x01" + bytes(1200),
     "DER key of an elliptic curve": b"0w\x02\x01\x01\x04 " + bytes(112),
+    "DER key of a curve of 521 bits": b"0\x81\xdc\x02\x01\x01\x04B" + bytes(215),
+    "DER key of Ed25519": b'0.\x02\x01\x000\x05\x06\x03+ep\x04"\x04 ' + bytes(32),
+    "DER key of Ed448": b"0G\x02\x01\x000\x05\x06\x03+eq\x04;\x049" + bytes(57),
+    "DER key of Ed25519 with its public key": b'0Q\x02\x01\x010\x05\x06\x03+ep\x04"\x04 ' + bytes(67),
+    "DER key of an elliptic curve in PKCS 8": b"0\x81\x87\x02\x01\x000\x13\x06\x07*\x86H\xce=\x02\x01" + bytes(120),
+    "DER key of 521 bits in PKCS 8": b"0\x81\xee\x02\x01\x000\x10\x06\x07*\x86H\xce=\x02\x01" + bytes(220),
     "kubeconfig with a key": kubeconfig(key("RSA")),
     "kubeconfig with another key": kubeconfig(key("EC")),
     "AWS key id": "aws_access_key_id = AKI" + "A" + drawn(BASE32, 16),
@@ -114,11 +120,23 @@ SECRET_PATHS = (
     *("vault.kdbx", "server.p12", "Server.PFX", "tls/server.jks", ".vault-token", "infra/terraform.tfstate"),
     *(".bash_history", ".zsh_history", ".python_history", ".local/share/fish/fish_history", ".Xauthority"),
     *(".mozilla/firefox/ab.default/logins.json", ".config/google-chrome/Default/Login Data", ".cargo/credentials"),
+    *(".my.cnf", ".vnc/passwd", ".config/openstack/clouds.yaml", ".config/openstack/secure.yaml"),
+    *(".msmtprc", ".config/msmtp/config", ".fetchmailrc", "prod.env", "deploy/db.env", ".config/tigervnc/passwd"),
 )
 
 # Would do harm in a home; nothing lifts that.
 HARMFUL_PATHS = (
     *(".ssh/authorized_keys", ".ssh/authorized_keys2", ".ssh/environment", ".ssh/rc"),
+    # Where a link .ssh may lead; and what asks for a second factor, or names who may log in by Kerberos.
+    *(".dotfiles/ssh/authorized_keys", "authorized_keys", "dotfiles/Authorized_Keys2"),
+    *(
+        ".google_authenticator",
+        ".k5login",
+        ".yubico/authorized_yubikeys",
+        ".yubico/challenge-1",
+        ".config/Yubico/u2f_keys",
+    ),
+    *(".k5users", ".rhosts", ".shosts", "dotfiles/config/Yubico/u2f_keys"),
     *(".azlin/seed.json", ".azlin/hosts/a.json", "src/.azlin-partial/x"),
 )
 
@@ -133,6 +151,9 @@ HARMLESS = {
     "public.pem": pem("PUBLIC", "KEY"),
     "pgp.asc": pem("PGP", "PUBLIC", "KEY", "BLOCK"),
     ".env.example": "DATABASE_URL=postgres://user:password@localhost/db\nTOKEN=\n",
+    "prod.env.example": "TOKEN=\n",
+    "example.env": "TOKEN=\n",
+    "public.der": b"0*0\x05\x06\x03+ep\x03!\x00" + bytes(32),
     ".aws/config": "[default]\nregion = eu-west-1\nsso_start_url = https://example.awsapps.com/start\n",
     ".azure/config": "[core]\noutput = table\n",
     ".gitconfig": "[user]\n  name = me\n[credential]\n  helper = cache --timeout=3600\n",

@@ -83,6 +83,14 @@ def test_denying_counts_more_than_allowing(tmp_path):
     assert set(blocked) == {"a/big.iso", "node_modules/"}
 
 
+def test_a_pattern_that_denied_nothing_is_named(tmp_path):
+    write(tmp_path, {"a/big.iso": "x", "private/b": "x", "kept": "x"})
+    globs = ["*.iso", "Private", "private/**", "/home/me/private"]
+    found, sent, _blocked = collected(tmp_path, deny=places.pattern(globs, "deny"))
+    assert sent == {"kept"}
+    assert found.idle(globs) == ["Private", "/home/me/private"]
+
+
 @pytest.mark.parametrize(
     ("glob", "matching", "other"),
     [
@@ -91,6 +99,8 @@ def test_denying_counts_more_than_allowing(tmp_path):
         ("a/*.txt", ["a/b.txt"], ["a/b/c.txt", "x/a/b.txt"]),
         ("a/**/z", ["a/z", "a/b/z", "a/b/c/z"], ["b/z", "az"]),
         ("Downloads/", ["Downloads", "Downloads/x"], ["x/Down"]),
+        ("/cache", ["cache", "cache/b"], ["a/cache"]),
+        ("~$*", ["~$a.docx", "b/~$a.docx"], ["a"]),
         ("id_[!x]", ["id_[!x]"], ["id_a"]),
     ],
 )
@@ -100,7 +110,10 @@ def test_patterns_mean_what_is_documented(glob, matching, other):
     assert not any(pattern.fullmatch(path) for path in other)
 
 
-@pytest.mark.parametrize("glob", ["", "/", "../x", "a/../b"])
+@pytest.mark.parametrize(
+    "glob",
+    ["", "/", "../x", "a/../b", "./private", "a/./b", "a//b", "//a", "~/private", "~", "~me/x", "/home/x/../y", "a//"],
+)
 def test_a_pattern_that_means_nothing_is_refused(glob):
     with pytest.raises(AzlinError, match="deny"):
         places.pattern([glob], "deny")
@@ -116,6 +129,15 @@ def test_links_go_only_where_rsync_would_take_them(tmp_path):
     found, sent, blocked = collected(tmp_path)
     assert set(good) <= sent and set(blocked) == set(bad)
     assert found.links == len(good)
+
+
+def test_a_link_never_takes_the_place_of_the_ssh_folder(tmp_path):
+    write(tmp_path, {".dotfiles/ssh/authorized_keys": "x", ".dotfiles/ssh/config": "Host *\n", "backup/x": "x"})
+    os.symlink(".dotfiles/ssh", tmp_path / ".ssh")
+    os.symlink("../.dotfiles/ssh", tmp_path / "backup/.ssh")
+    _found, sent, blocked = collected(tmp_path, allow=places.pattern(["**"], "allow"))
+    assert set(blocked) == {".ssh", ".dotfiles/ssh/authorized_keys"}
+    assert {".dotfiles/ssh/config", "backup/.ssh"} <= sent
 
 
 def test_a_link_to_a_folder_is_never_followed(tmp_path):

@@ -45,19 +45,30 @@ class Pair:
         file.write_text(content)
         os.utime(file, (1e9 - age, 1e9 - age))
 
-    def run(self, through=None, **options):
-        self.list.write_bytes(listing.collect(str(self.source), listing.Policy()).file())
+    def run(self, through=None, without=(), accepted=(0,), **options):
+        paths = listing.collect(str(self.source), listing.Policy()).paths
+        self.list.write_bytes(listing.Listing(paths=listing.without(paths, without)).file())
         program = shutil.which("rsync")
         assert program, "these tests need rsync"
         target = rsync.Target(str(self.home), "box", through or (str(self.shell),))
         words = rsync.command(program, str(self.source), str(self.list), target, **options)
-        done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
-        if done.returncode:
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+        if done.returncode not in accepted:
             raise rsync.failure("box", done.returncode, done.stderr.splitlines())
         report = rsync.Report()
         for line in done.stdout.splitlines():
             report.read(line)
         return report
+
+    def conflicts(self):
+        return self.run(dry_run=True, existing=True, accepted=rsync.INCOMPLETE).conflicts()
 
     def snapshot(self):
         return sorted(
@@ -147,6 +158,42 @@ def test_a_folder_with_content_never_makes_way_for_a_file(pair):
     assert caught.value.details["rsync_status"] == 23
     assert "name" in caught.value.msg and "rsync error" in caught.value.msg
     assert (pair.home / "name/precious").exists()
+
+
+def test_nothing_of_the_host_makes_way_for_another_kind(pair):
+    for name in ODD:
+        pair.write(pair.source, f"{name}/below/file")
+        pair.write(pair.home, name, "precious")
+    for kind in ("file", "folder/x", "folder/below/y"):
+        pair.write(pair.source, f"for/{kind}")
+    (pair.home / "for").mkdir()
+    os.symlink("nowhere", pair.home / "for/folder")
+    os.symlink("../target", pair.home / "for/file")
+    pair.write(pair.home, "target", "precious")
+    os.symlink("target", pair.source / "link")
+    pair.write(pair.home, "link", "precious")
+    pair.write(pair.source, "full")
+    pair.write(pair.home, "full/below/file", "precious")
+    pair.write(pair.source, "empty")
+    (pair.home / "empty").mkdir()
+    (pair.source / "bytes\udcff").mkdir()
+    pair.write(pair.home, "bytes\udcff", "precious")
+    # Same kinds: these are what a sync is for.
+    pair.write(pair.source, "same", "controller")
+    pair.write(pair.home, "same", "host", age=200)
+    os.symlink("same", pair.source / "relinked")
+    os.symlink("link", pair.home / "relinked")
+    before = {path: found for path, *found in pair.snapshot()}
+
+    conflicts = pair.conflicts()
+    names = {"for/file", "for/folder", "link", "full", "empty", "bytes\\xff"}
+    assert conflicts == sorted(names | set(ODD))
+    done = pair.run(without=conflicts)
+    assert {one["path"] for one in done.changes if one["kind"] != "directory"} == {"same", "relinked"}
+    after = {path: found for path, *found in pair.snapshot()}
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} <= {".", "same", "relinked"}
+    assert pair.run(without=pair.conflicts()).changes == []
 
 
 def test_a_dry_run_says_what_the_real_one_does_and_does_nothing(pair):
