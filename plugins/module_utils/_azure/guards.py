@@ -295,8 +295,13 @@ def _check_snapshots(wanted, present, doing):
 
 
 def _check_unused(wanted, present, doing, share):
+    if wanted.force:
+        return
     users = attachments.of_storage(present.virtual_machines, wanted.account.name, share)
-    if not users or wanted.force:
+    if not users:
+        # Whoever cannot be asked may use it.
+        if present.unlisted:
+            raise present.unlisted[0]
         return
     listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""

@@ -134,6 +134,20 @@ def deleted_subnets(account):
     return [rule["id"] for rule in subnet_rules(account) if rule.get("state") == SOURCE_DELETED]
 
 
+def endpoint_ids(account):
+    """The ids of the private endpoints that the account knows."""
+    known = properties(account).get("privateEndpointConnections") or []
+    found = [dig(connection, "properties", "privateEndpoint", "id") for connection in known]
+    return [names.parse_resource_id(one, "id") for one in found if one]
+
+
+def subscriptions(account):
+    """The subscriptions, in lower case, whose machines can have homes: the account's and those with a way to it."""
+    admitted = [names.parse_resource_id(subnet, "id") for subnet in admitted_subnets(account)]
+    known = [names.parse_resource_id(account["id"], "id"), *admitted, *endpoint_ids(account)]
+    return {one.subscription.lower() for one in known}
+
+
 def public_network_access(account):
     """``Enabled`` or ``Disabled``; Azure leaves the word out of accounts that never had it set."""
     return properties(account).get("publicNetworkAccess") or "Enabled"
