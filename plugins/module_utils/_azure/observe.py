@@ -170,6 +170,12 @@ def now():
 
 def shares_of(azure, account_id, expand):
     """The shares of an account, with what ``expand`` adds; none of an account that is missing or still being made."""
+    listed = listed_shares(azure, account_id, expand)
+    return () if listed is None else listed
+
+
+def listed_shares(azure, account_id, expand=None):
+    """Like :func:`shares_of`, but None where Azure knows no such list."""
     try:
         return tuple(
             _patiently(
@@ -180,9 +186,21 @@ def shares_of(azure, account_id, expand):
             )
         )
     except Exception as exc:
-        if errors.is_missing(exc) or _is_being_made(exc):
+        if errors.is_missing(exc):
+            return None
+        if _is_being_made(exc):
             return ()
         raise errors.from_azure(exc, "Listing shares") from exc
+
+
+def shares_unknown(account_id):
+    """The error for an account that is to go and does not tell which shares would go with it."""
+    return AzlinError(
+        "in_use",
+        f"Deleting {account_id.name} is refused: the account is there, but Azure says that its list of shares is not, "
+        "so that it is not known which shares would go with it.",
+        causes=[("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")],
+    )
 
 
 def _is_being_made(exc):
@@ -192,7 +210,7 @@ def _is_being_made(exc):
 
 def observe(azure, wanted):
     """Return what is :class:`Present` of a wanted storage."""
-    calls = _storage_calls(azure, wanted, "deleted")
+    calls = _storage_calls(azure, wanted)
     if wanted.network is not None:
         calls.update(_network_calls(azure, wanted.network))
     values = concurrently(calls)
@@ -291,7 +309,11 @@ def observe_again(azure, wanted, before, plan):
 
 def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
-    present = Present(**concurrently(_storage_calls(azure, wanted, "deleted,snapshots")), moment=now())
+    calls = _storage_calls(azure, wanted)
+    calls["shares"] = lambda: listed_shares(azure, wanted.account, "deleted,snapshots")
+    present = Present(**concurrently(calls), moment=now())
+    if present.account is not None and present.shares is None:
+        raise shares_unknown(wanted.account)
     return _with_machines_elsewhere(azure, present)
 
 
@@ -329,10 +351,10 @@ def _share_calls(azure, wanted):
     }
 
 
-def _storage_calls(azure, wanted, expand):
+def _storage_calls(azure, wanted):
     return {
         **_share_calls(azure, wanted),
-        "shares": lambda: shares_of(azure, wanted.account, expand),
+        "shares": lambda: shares_of(azure, wanted.account, "deleted"),
         **_endpoint_calls(azure, wanted),
         "virtual_machines": lambda: virtual_machines(azure),
     }
