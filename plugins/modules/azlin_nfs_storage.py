@@ -287,6 +287,8 @@ options:
     description:
       - Whether O(size), O(provisioned_iops) and O(provisioned_throughput) may be smaller than what is provisioned.
       - Azure takes a decrease 24 hours after the last increase; an earlier one is refused before anything is changed.
+      - A size is refused of which more than 90 percent would be in use, and any decrease of it while the use is not
+        known.
     type: bool
     default: false
   confirm:

@@ -259,6 +259,18 @@ def test_shrinking_needs_permission(arm):
     assert "500" in refused["msg"] and "100" in refused["msg"]
 
 
+def test_shrinking_below_the_content_is_refused(arm, disk):
+    run_module(MODULE, **storage())
+    disk.used["teamhomes01", "home"] = 200 * 1024**3
+    arm.let_pass(25)
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage(size="200GiB", allow_shrink=True))
+
+    assert refused["error_code"] == "size_decrease_refused" and "200.0 GiB" in refused["msg"]
+    assert writes(arm) == []
+
+
 CHANGES = {
     "root_squash": ("AllSquash", "NoRootSquash"),
     "soft_delete_days": (0, 7),

@@ -107,6 +107,34 @@ def test_shrinking():
     assert one(make.complete(), size="499", allow_shrink=True).body == {"properties": {"shareQuota": 499}}
 
 
+USED_BYTES = 250 * 1024**3
+
+
+@pytest.mark.parametrize(
+    ("used", "size", "words"),
+    [
+        (USED_BYTES, "200", ("200 GiB", "250.0 GiB")),
+        (USED_BYTES, "270", ("270 GiB", "250.0 GiB")),
+        (USED_BYTES, "278", None),
+        (0, "100", None),
+        (None, "499", ("499 GiB", "not known")),
+    ],
+)
+def test_a_share_is_not_made_smaller_than_what_it_holds(used, size, words):
+    present = make.complete(share=make.share(shareUsageBytes=used))
+    if words is None:
+        assert one(present, size=size, allow_shrink=True).action == "update"
+    else:
+        error = refusal(present, size=size, allow_shrink=True)
+        assert error.error_code == "size_decrease_refused"
+        assert all(word in error.msg for word in words)
+
+
+def test_a_share_is_not_made_smaller_before_it_is_restored():
+    error = refusal(DELETED, restore=True, size="400", allow_shrink=True)
+    assert error.error_code == "size_decrease_refused" and "not known" in error.msg
+
+
 def test_file_service_keeps_its_other_settings():
     body = one(make.complete(), soft_delete_days=30).body["properties"]
     assert body == {
