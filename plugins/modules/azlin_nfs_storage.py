@@ -297,7 +297,10 @@ options:
     type: str
   force:
     description:
-      - Delete, or change the mode of the network, although homes are attached. No other check is lifted.
+      - Delete, or make a change that takes the share from hosts, although homes are attached. No other check is lifted.
+      - "Such changes are: another mode of the network, a subnet that is not listed any more, a private endpoint that
+        goes since the mode is V(service_endpoint), O(encryption_in_transit=required) and O(root_squash=AllSquash) where
+        it was not so before."
     type: bool
     default: false
   used_by:
