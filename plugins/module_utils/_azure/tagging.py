@@ -156,16 +156,22 @@ def _update(azure, vm_id, operation, tags):
     deadline = Deadline(_TIMEOUT_SECONDS)
 
     def send():
-        return finish(
-            client.begin_update_at_scope(str(vm_id), body, polling_interval=POLLING_INTERVAL), deadline, doing
-        )
+        begin = client.begin_update_at_scope
+        return finish(begin(str(vm_id), body, cls=wire.body, polling_interval=POLLING_INTERVAL), deadline, doing)
 
     try:
-        while_busy(send, deadline, doing)
+        written = wire.properties(while_busy(send, deadline, doing)).get("tags")
     except AzlinError:
         raise
     except Exception as exc:
         raise errors.from_azure(exc, doing) from exc
+    if written is None:
+        # Success without a word of the tags is no proof of them.
+        written = wire.properties(read("the tags of the virtual machine", client.get_at_scope, str(vm_id))).get("tags")
+    known = {name.lower(): value for name, value in (written or {}).items()}
+    for name, value in tags.items():
+        if known.get(name.lower()) != (value if operation == "Merge" else None):
+            raise errors.failure(doing, "", f"Azure reported success, but the tag {name} is not what it has to be")
 
 
 def _shown(vm_id, attachment):
