@@ -80,6 +80,7 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
         "encryption_in_transit": encryption_in_transit(account, file_service),
         "soft_delete_days": soft_delete_days(file_service),
         "soft_deleted": softdelete.shown(shares, share["name"], moment),
+        "restorable_shares": softdelete.names_of_deleted(shares),
         "provisioning_state": about.get("provisioningState"),
         "managed": is_managed(account),
         "tags": account.get("tags") or {},
