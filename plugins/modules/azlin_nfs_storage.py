@@ -651,7 +651,9 @@ plan:
       description: V(create), V(update), V(restore) or V(delete).
       type: str
     resource:
-      description: The kind and name of the resource.
+      description:
+        - The kind and name of the resource, for a subnet or a rule with what it belongs to (C(subnet homes of net)).
+          Where others of the plan have the same name, it is the id.
       type: str
       sample: storage account teamhomes01
     before:

@@ -168,7 +168,7 @@ def test_created_subnet_leaves_the_network_alone(arm):
     result = run_module(MODULE, **storage(network=network))
 
     after = arm.request("GET", network_id(arm, "virtualNetworks/lab-vnet"), api_version=NETWORK_API)
-    assert result["plan"][0]["resource"] == "subnet homes"
+    assert result["plan"][0]["resource"] == "subnet homes of lab-vnet"
     assert after["properties"]["addressSpace"] == before["properties"]["addressSpace"]
     assert sorted(one["name"] for one in after["properties"]["subnets"]) == ["endpoints", "homes", "hosts"]
 

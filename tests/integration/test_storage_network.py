@@ -647,7 +647,7 @@ def test_changed_rule_of_ours_is_repaired_in_its_place(arm):
 
     result = assert_forecast(arm, MODULE, **options)
 
-    assert result["diff"]["before"] == {"security rule azlin-nfs-outbound": {"access": "Deny"}}
+    assert result["diff"]["before"] == {"security rule azlin-nfs-outbound of guard": {"access": "Deny"}}
     assert rules_of(arm)["azlin-nfs-outbound"]["priority"] == 300
     assert_nothing_to_do(arm, **options)
 
@@ -661,7 +661,7 @@ def test_two_subnets_with_one_security_group_get_one_rule(arm):
 
     result = assert_forecast(arm, MODULE, **options)
 
-    assert [step["resource"] for step in result["plan"]].count("security rule azlin-nfs-outbound") == 1
+    assert [step["resource"] for step in result["plan"]].count("security rule azlin-nfs-outbound of guard") == 1
     assert_nothing_to_do(arm, **options)
 
 

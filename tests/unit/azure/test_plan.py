@@ -699,3 +699,15 @@ def test_networks_of_one_name_get_links_of_their_own():
         for group in ("team", "elsewhere", "TEAM")
     )
     assert here == shouted != there
+
+
+def test_resources_of_one_name_are_told_apart():
+    other, same = make.VNET_ID.replace("/net", "/other"), make.VNET_ID.replace("team", "ops")
+    ids = [f"{vnet}/subnets/homes" for vnet in (make.VNET_ID, other, same)]
+    networks = {vnet.lower(): {**make.virtual_network(), "id": vnet} for vnet in (make.VNET_ID, other, same)}
+    found = planned(make.nothing(virtual_networks=networks), network=make.network(mode="service_endpoint", subnets=ids))
+
+    shown = [step["resource"] for step in steps.shown(found) if step["resource"].startswith("subnet")]
+    assert shown == [f"subnet {ids[0]}", "subnet homes of other", f"subnet {ids[2]}"]
+    changed = steps.diff(found)
+    assert set(shown) < set(changed["before"]) == set(changed["after"])
