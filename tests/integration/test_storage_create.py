@@ -17,6 +17,7 @@ from tests.integration.support import (
     NETWORK_API,
     STORAGE_API,
     assert_nothing_to_do,
+    before_the_first_write,
     endpoint_network,
     network_id,
     run_module,
@@ -269,6 +270,20 @@ def test_shrinking_below_the_content_is_refused(arm, disk):
 
     assert refused["error_code"] == "size_decrease_refused" and "200.0 GiB" in refused["msg"]
     assert writes(arm) == []
+
+
+def test_a_tag_that_somebody_sets_meanwhile_stays(arm, monkeypatch):
+    run_module(MODULE, **storage(tags={"team": "blue"}))
+    account = storage_id(arm, ACCOUNT)
+
+    def somebody():
+        tags = arm.request("GET", account, api_version=STORAGE_API)["tags"]
+        arm.request("PATCH", account, {"tags": {**tags, "azlin-keep": "yes"}}, STORAGE_API)
+
+    with before_the_first_write(monkeypatch, somebody):
+        result = run_module(MODULE, **storage(tags={"team": "red"}))
+
+    assert result["storage"]["tags"] == {"managed-by": "azlin", "team": "red", "azlin-keep": "yes"}
 
 
 CHANGES = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, observe, softdelete, wire
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import with_service_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import updated_account, with_service_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     finish,
@@ -160,7 +160,11 @@ def _account(azure, step):
     accounts = azure.storage().storage_accounts
     if step.action == "create":
         return _begun(accounts.begin_create, step.id.resource_group, step.id.name, step.body)
-    return accounts.update(step.id.resource_group, step.id.name, step.body, cls=wire.body)
+    place, body = (step.id.resource_group, step.id.name), step.body
+    if "tags" in body or "networkAcls" in body["properties"]:
+        # Azure replaces these as a whole; what somebody else set while other steps took their time stays.
+        body = updated_account(step, accounts.get_properties(*place, cls=wire.body))
+    return accounts.update(*place, body, cls=wire.body)
 
 
 def _file_service(azure, step):

@@ -12,7 +12,12 @@ import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, softdelete, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import link_name, merged_tags, plan
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import (
+    link_name,
+    merged_tags,
+    plan,
+    updated_account,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import parse_resource_id
 from tests.unit.azure import builders as make
@@ -667,6 +672,23 @@ def test_tags(tags, purge, after):
     present = make.complete(account=make.account(tags={"Managed-By": "azlin", "Team": "blue"}))
     found = planned(present, tags=tags, purge_tags=purge)
     assert [step.after["tags"] for step in found] == ([] if tags is None else [after])
+
+
+def test_an_account_is_updated_as_it_is_by_then():
+    before = make.account(tags={"managed-by": "azlin", "Team": "blue", "stage": "dev"})
+    rules = {"defaultAction": "Allow", "virtualNetworkRules": [], "ipRules": [], "bypass": "None"}
+    before["properties"]["networkAcls"] = rules
+    (step,) = planned(make.complete(account=before), tags={"team": "red"}, purge_tags=True)
+    now = make.account(tags={"Managed-By": "azlin", "Team": "blue", "Stage": "dev", "azlin-keep": "yes"})
+    now["properties"]["networkAcls"] = {**rules, "ipRules": [{"value": "192.0.2.1"}], "bypass": "Logging"}
+
+    sent = updated_account(step, now)
+
+    assert sent["tags"] == {"Managed-By": "azlin", "Team": "red", "azlin-keep": "yes"}
+    assert sent["properties"]["networkAcls"] == {
+        **now["properties"]["networkAcls"],
+        "defaultAction": "Deny",
+    }
 
 
 def test_diff_of_a_replacement_has_both_ends():
