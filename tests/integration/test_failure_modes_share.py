@@ -216,6 +216,7 @@ def test_azure_knows_better_when_a_share_can_be_made_smaller(arm):
     run_module(MODULE, **PLAIN)
     share = arm.request("GET", storage_id(arm, SHARE), api_version=STORAGE_API)
     del share["properties"]["nextAllowedQuotaDowngradeTime"]
+    share["properties"]["shareUsageBytes"] = 0
     arm.faults({"method": "GET", "path": f"{SHARE}$", "status": 200, "body": share})
 
     result = run_module(MODULE, **{**PLAIN, "size": "400GiB", "allow_shrink": True})
