@@ -15,7 +15,7 @@ options:
     description:
       - Where the credentials come from.
       - V(auto) takes the first complete one of the options, the environment, the profile in C(~/.azure/credentials) and
-        the Azure CLI. It never tries a managed identity.
+        the Azure CLI. With O(profile) set, the environment is passed over. It never tries a managed identity.
       - V(env) takes a service principal from the options and the environment, V(credential_file) one from a profile,
         V(cli) the login of C(az login), V(msi) the managed identity of the machine.
       - A service principal proves itself with a secret, a certificate, or the token of a federated issuer in the file
@@ -25,13 +25,15 @@ options:
     choices: [auto, cli, credential_file, env, msi]
   profile:
     description:
-      - The profile in C(~/.azure/credentials).
+      - The profile in C(~/.azure/credentials). Of the environment only E(AZURE_SUBSCRIPTION_ID) and
+        E(AZURE_CLOUD_ENVIRONMENT) fill in what it lacks.
       - When not set, E(AZURE_PROFILE) decides, else C(default).
     type: str
   subscription_id:
     description:
       - The subscription.
-      - When not set, E(AZURE_SUBSCRIPTION_ID), the profile or the Azure CLI's choice decides, in this order.
+      - When not set, the profile that the credentials are from, E(AZURE_SUBSCRIPTION_ID) or the Azure CLI's choice
+        decides, in this order.
     type: str
   client_id:
     description:

@@ -37,6 +37,8 @@ options:
   vm_id:
     description:
       - The resource id of the virtual machine, such as its instance metadata show it.
+      - It may be of another subscription than the storage, if that holds a subnet that the storage admits, or a private
+        endpoint of it. Records are looked for there and in the subscription of the storage, and refused elsewhere.
       - An instance of a scale set in flexible orchestration is a virtual machine like any other. One in uniform
         orchestration has no tags in Azure and is refused.
     type: str

@@ -287,6 +287,8 @@ options:
     description:
       - Whether O(size), O(provisioned_iops) and O(provisioned_throughput) may be smaller than what is provisioned.
       - Azure takes a decrease 24 hours after the last increase; an earlier one is refused before anything is changed.
+      - A size is refused of which more than 90 percent would be in use, and any decrease of it while the use is not
+        known.
     type: bool
     default: false
   confirm:
@@ -295,7 +297,10 @@ options:
     type: str
   force:
     description:
-      - Delete, or change the mode of the network, although homes are attached. No other check is lifted.
+      - Delete, or make a change that takes the share from hosts, although homes are attached. No other check is lifted.
+      - "Such changes are: another mode of the network, a subnet that is not listed any more, a private endpoint that
+        goes since the mode is V(service_endpoint), O(encryption_in_transit=required) and O(root_squash=AllSquash) where
+        it was not so before."
     type: bool
     default: false
   used_by:
@@ -565,6 +570,10 @@ storage:
         size_gib:
           description: Its provisioned size in GiB.
           type: int
+    restorable_shares:
+      description: Names of all soft-deleted shares of the account; they go with it, which goes with its last share.
+      type: list
+      elements: str
     provisioning_state:
       description: Azure's state of the account.
       type: str
@@ -642,7 +651,9 @@ plan:
       description: V(create), V(update), V(restore) or V(delete).
       type: str
     resource:
-      description: The kind and name of the resource.
+      description:
+        - The kind and name of the resource, for a subnet or a rule with what it belongs to (C(subnet homes of net)).
+          Where others of the plan have the same name, it is the id.
       type: str
       sample: storage account teamhomes01
     before:

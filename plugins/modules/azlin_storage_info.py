@@ -260,6 +260,10 @@ storages:
         size_gib:
           description: Its provisioned size in GiB.
           type: int
+    restorable_shares:
+      description: Names of all soft-deleted shares of the account; they go with it, which goes with its last share.
+      type: list
+      elements: str
     provisioning_state:
       description: Azure's state of the account.
       type: str

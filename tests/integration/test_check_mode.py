@@ -90,6 +90,17 @@ def foreign(arm):
     arm.request("PUT", storage_id(arm, ACCOUNT), body, STORAGE_API)
 
 
+def admitted(arm):
+    """Somebody has admitted the hosts' subnet over the public endpoint besides."""
+    subnet = network_id(arm, "virtualNetworks/lab-vnet/subnets/hosts")
+    content = arm.request("GET", subnet, api_version=NETWORK_API)
+    content["properties"]["serviceEndpoints"] = [{"service": "Microsoft.Storage"}]
+    arm.request("PUT", subnet, content, NETWORK_API)
+    rules = {"defaultAction": "Deny", "virtualNetworkRules": [{"id": subnet, "action": "Allow"}]}
+    body = {"properties": {"publicNetworkAccess": "Enabled", "networkAcls": rules}}
+    arm.request("PATCH", storage_id(arm, ACCOUNT), body, STORAGE_API)
+
+
 endpoint_gone = sent("DELETE", network_id, ENDPOINT, NETWORK_API)
 group_gone = sent("DELETE", network_id, f"{ENDPOINT}/privateDnsZoneGroups/default", NETWORK_API)
 share_gone = sent("DELETE", storage_id, SHARE, STORAGE_API)
@@ -167,12 +178,33 @@ def test_forecast_is_what_happens(arm, run):
     assert not result.get("failed"), result
 
 
+two_subnets = service_network(subnet=["hosts", "endpoints"])
+# What takes the share from the hosts that have it mounted.
+LOCKOUTS = {
+    "network mode": ([made()], storage(network=service_network())),
+    "squash": ([made()], storage(root_squash="AllSquash")),
+    "encryption": ([made()], storage(encryption_in_transit="required")),
+    "subnet": ([made(network=two_subnets)], storage(network=service_network())),
+    # Somebody admitted the subnet; hosts still come in over the endpoint.
+    "endpoint": ([made(), admitted], storage(network=service_network())),
+}
+
+
+@pytest.mark.parametrize("lockout", LOCKOUTS)
+def test_lockouts_of_attached_homes_are_refused_without_force(arm, lockout):
+    before, options = LOCKOUTS[lockout]
+    for action in [*before, attached()]:
+        action(arm)
+    refused = assert_forecast(arm, STORAGE, **options)
+    assert refused["error_code"] == "in_use" and "worker-1" in refused["msg"]
+    assert assert_forecast(arm, STORAGE, **options, force=True)["changed"]
+
+
 REFUSALS = {
     "not ours": ([foreign], STORAGE, storage(), "not_managed"),
     "deletion of what is not ours": ([foreign], STORAGE, deletion(), "not_managed"),
     "deletion in use": ([made(), attached()], STORAGE, deletion(), "in_use"),
     "deletion unconfirmed": ([made()], STORAGE, deletion(confirm="home"), "confirmation_required"),
-    "network mode in use": ([made(), attached()], STORAGE, storage(network=service_network()), "in_use"),
     "other redundancy": ([made()], STORAGE, storage(redundancy="ZRS"), "immutable_property"),
     "shrinking": ([made()], STORAGE, storage(size="100GiB"), "size_decrease_refused"),
     "no network": ([], STORAGE, storage(network=None), "invalid_argument"),

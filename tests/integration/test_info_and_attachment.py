@@ -353,6 +353,33 @@ def test_record_is_one_request(arm):
     assert [method for method, _path in writes(arm)] == ["PATCH"]
 
 
+NOT_WRITTEN = {
+    "failed": {"status": "Failed"},
+    "failed with an error": {"status": "Failed", "error": {"code": "TagsFailed", "message": "No tags today."}},
+    "as before": {"id": "tags", "properties": {"tags": {}}},
+}
+
+
+@pytest.mark.parametrize("answer", NOT_WRITTEN)
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_record_that_was_not_written_is_no_success(arm, answer, state):
+    body = NOT_WRITTEN[answer]
+    if state == "absent":
+        run_module(ATTACHMENT, **record())
+        body = {**body, "properties": {"tags": tags(arm)}} if "properties" in body else body
+    arm.faults({"method": "PATCH", "path": "/tags/default$", "status": 200, "body": body, "times": 0})
+
+    result = run_module(ATTACHMENT, **record(state=state))
+
+    assert result.get("failed") and result["error_code"] == "azure_error"
+    assert "worker-1" in result["msg"]
+
+
+def test_a_record_that_azure_only_confirms_is_read_again(arm):
+    arm.faults({"method": "PATCH", "path": "/tags/default$", "status": 200, "body": {}, "after": True})
+    assert run_module(ATTACHMENT, **record())["changed"]
+
+
 BAD = {
     "user": {"user": "Root!"},
     "mount point": {"mount_point": "home"},

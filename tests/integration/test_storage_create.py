@@ -17,6 +17,7 @@ from tests.integration.support import (
     NETWORK_API,
     STORAGE_API,
     assert_nothing_to_do,
+    before_the_first_write,
     endpoint_network,
     network_id,
     run_module,
@@ -168,7 +169,7 @@ def test_created_subnet_leaves_the_network_alone(arm):
     result = run_module(MODULE, **storage(network=network))
 
     after = arm.request("GET", network_id(arm, "virtualNetworks/lab-vnet"), api_version=NETWORK_API)
-    assert result["plan"][0]["resource"] == "subnet homes"
+    assert result["plan"][0]["resource"] == "subnet homes of lab-vnet"
     assert after["properties"]["addressSpace"] == before["properties"]["addressSpace"]
     assert sorted(one["name"] for one in after["properties"]["subnets"]) == ["endpoints", "homes", "hosts"]
 
@@ -257,6 +258,32 @@ def test_shrinking_needs_permission(arm):
     refused = run_module(MODULE, **storage(size="100GiB"))
     assert refused["error_code"] == "size_decrease_refused"
     assert "500" in refused["msg"] and "100" in refused["msg"]
+
+
+def test_shrinking_below_the_content_is_refused(arm, disk):
+    run_module(MODULE, **storage())
+    disk.used["teamhomes01", "home"] = 200 * 1024**3
+    arm.let_pass(25)
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage(size="200GiB", allow_shrink=True))
+
+    assert refused["error_code"] == "size_decrease_refused" and "200.0 GiB" in refused["msg"]
+    assert writes(arm) == []
+
+
+def test_a_tag_that_somebody_sets_meanwhile_stays(arm, monkeypatch):
+    run_module(MODULE, **storage(tags={"team": "blue"}))
+    account = storage_id(arm, ACCOUNT)
+
+    def somebody():
+        tags = arm.request("GET", account, api_version=STORAGE_API)["tags"]
+        arm.request("PATCH", account, {"tags": {**tags, "azlin-keep": "yes"}}, STORAGE_API)
+
+    with before_the_first_write(monkeypatch, somebody):
+        result = run_module(MODULE, **storage(tags={"team": "red"}))
+
+    assert result["storage"]["tags"] == {"managed-by": "azlin", "team": "red", "azlin-keep": "yes"}
 
 
 CHANGES = {

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import apply
 from tests.integration.support import (
     DNS_API,
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    before_the_first_write,
     deletion,
     exists,
     network_id,
@@ -149,6 +151,46 @@ def test_account_with_other_shares_stays(arm):
     assert "projects" in result["recovery"]
     assert exists(arm, storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects"), STORAGE_API)
     assert run_module(MODULE, **storage(share="projects"))["changed"] is False
+
+
+def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch):
+    run_module(MODULE, **storage())
+    share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects")
+    delete_endpoint = apply._delete_endpoint
+
+    def and_make_a_share(azure, step):
+        arm.request("PUT", share, {"properties": {"enabledProtocols": "NFS", "shareQuota": 100}}, STORAGE_API)
+        return delete_endpoint(azure, step)
+
+    monkeypatch.setitem(apply._DELETIONS, "private endpoint", and_make_a_share)
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["error_code"] == "in_use" and "projects" in result["msg"]
+    assert exists(arm, share, STORAGE_API)
+
+
+def test_an_account_whose_shares_are_not_listed_stays(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+    arm.clear_requests()
+    arm.faults({"method": "GET", "path": "/shares$", "status": 404, "code": "ParentResourceNotFound", "times": 0})
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["error_code"] == "in_use" and "teamhomes01" in result["msg"]
+    assert writes(arm) == []
+
+
+def test_an_account_whose_shares_are_not_listed_any_more_stays(arm, monkeypatch):
+    run_module(MODULE, **storage())
+    missing = {"method": "GET", "path": "/shares$", "status": 404, "code": "ParentResourceNotFound", "times": 0}
+
+    with before_the_first_write(monkeypatch, lambda: arm.faults(missing)):
+        result = run_module(MODULE, **deletion())
+
+    assert result["error_code"] == "in_use"
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
 
 def test_snapshots_forbid_deletion_and_nothing_breaks(arm):

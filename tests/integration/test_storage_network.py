@@ -86,6 +86,88 @@ def answer_request(arm, status, description="by hand"):
     arm.request("PUT", connection(arm)["id"], {"properties": state}, STORAGE_API)
 
 
+# --- virtual machines elsewhere -------------------------------------------------------------------------------------
+
+
+def hub_machine(arm):
+    """A virtual machine of the hub."""
+    path = f"/subscriptions/{HUB}/resourceGroups/hub/providers/Microsoft.Compute/virtualMachines/far-1"
+    arm.request("PUT", path, {"location": "westus2", "properties": {}}, "2024-07-01")
+    return path
+
+
+def attach_from_the_hub(arm, **extra):
+    return run_module(
+        "azlin_attachment",
+        **{
+            "vm_id": hub_machine(arm),
+            "storage_name": "teamhomes01",
+            "user": "azureuser",
+            "mount_point": "/home/azureuser",
+            **extra,
+        },
+    )
+
+
+WAYS_FROM_THE_HUB = {
+    "endpoint": lambda: {"subnet": [hub("virtualNetworks/far/subnets/homes")]},
+    "subnets": lambda: service_network(subnet=["hosts", hub("virtualNetworks/far/subnets/homes")]),
+}
+MACHINES_OF_THE_HUB = {"method": "GET", "path": f"{HUB}/resources$", "times": 0}
+
+
+@pytest.mark.parametrize("way", WAYS_FROM_THE_HUB)
+def test_a_machine_of_another_subscription_protects_its_storage(arm, way):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB[way]()))
+    assert attach_from_the_hub(arm)["changed"]
+
+    refused = run_module(MODULE, **DELETION)
+    (listed,) = run_module(INFO)["storages"]
+    again = run_module(MODULE, name="teamhomes01", resource_group=GROUP)
+
+    assert refused["error_code"] == "in_use" and "far-1 (/home/azureuser)" in refused["msg"]
+    assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
+    assert again["storage"]["attached_vms"] == listed["attached_vms"]
+    assert run_module(MODULE, **DELETION, force=True)["changed"]
+
+
+def test_machines_of_another_subscription_that_may_not_be_listed_may_use_the_storage(arm):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    options = storage(network=WAYS_FROM_THE_HUB["subnets"]())
+    run_module(MODULE, **options)
+    arm.faults({**MACHINES_OF_THE_HUB, "status": 403, "code": "AuthorizationFailed"})
+    arm.clear_requests()
+
+    refused = [run_module(MODULE, **DELETION), run_module(MODULE, **storage())]
+    listed = run_module(INFO)
+    again = run_module(MODULE, **options)
+
+    assert [one["error_code"] for one in refused] == ["authorization_failed"] * 2
+    assert HUB in refused[0]["msg"] and writes(arm) == []
+    for answer, (found,) in ((listed, listed["storages"]), (again, [again["storage"]])):
+        assert found["attached_vms"] is None
+        assert any(HUB in text and "teamhomes01" in text for text in warnings_of(answer))
+    assert run_module(MODULE, **DELETION, force=True)["changed"]
+
+
+def test_a_record_that_no_guard_would_see_is_refused(arm):
+    make_hub(arm)
+    run_module(MODULE, **storage())
+    arm.clear_requests()
+
+    refused = attach_from_the_hub(arm)
+    unknown = attach_from_the_hub(arm, storage_name="teamhomes02")
+
+    assert refused["error_code"] == "unsupported" and HUB in refused["msg"]
+    assert "azlin_record" in refused["causes"][-1]["remedy"]
+    assert unknown["error_code"] == "not_found" and "teamhomes02" in unknown["msg"]
+    assert not [one for one in arm.requests() if one["method"] == "PATCH"]
+    assert attach_from_the_hub(arm, state="absent")["changed"] is False
+
+
 # --- subnets and zones elsewhere -------------------------------------------------------------------------------------
 
 
@@ -565,7 +647,7 @@ def test_changed_rule_of_ours_is_repaired_in_its_place(arm):
 
     result = assert_forecast(arm, MODULE, **options)
 
-    assert result["diff"]["before"] == {"security rule azlin-nfs-outbound": {"access": "Deny"}}
+    assert result["diff"]["before"] == {"security rule azlin-nfs-outbound of guard": {"access": "Deny"}}
     assert rules_of(arm)["azlin-nfs-outbound"]["priority"] == 300
     assert_nothing_to_do(arm, **options)
 
@@ -579,7 +661,7 @@ def test_two_subnets_with_one_security_group_get_one_rule(arm):
 
     result = assert_forecast(arm, MODULE, **options)
 
-    assert [step["resource"] for step in result["plan"]].count("security rule azlin-nfs-outbound") == 1
+    assert [step["resource"] for step in result["plan"]].count("security rule azlin-nfs-outbound of guard") == 1
     assert_nothing_to_do(arm, **options)
 
 

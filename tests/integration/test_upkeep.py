@@ -82,6 +82,7 @@ def test_cleanup_reports_and_deletes_only_what_was_confirmed(arm, ansible, tmp_p
         "-e", "ansible_become=false azlin_cleanup_confirm=teamhomes01/home",
     )  # fmt: skip
     assert checked.returncode == 0 and "changed=1" in checked.stdout, checked.stdout + checked.stderr
+    assert "Storage account teamhomes01 is deleted. Soft delete (7 days) is part of the account" in checked.stdout
     assert writes(arm) == []
 
     done = cleanup(ansible, hosts, azlin_cleanup_confirm="teamhomes01/home")
@@ -101,6 +102,20 @@ def test_cleanup_lets_a_host_that_cannot_be_asked_speak_for_every_storage(arm, a
     assert "unknown: gone may have a home on it: it could not be asked (" in refused.stdout
     for name in ("here", "gone"):
         assert f"unknown: {name} may have a home on it: it was not asked" in limited.stdout
+    assert names(arm) == ["teamhomes01"]
+
+
+def test_cleanup_keeps_an_account_with_shares_that_can_be_restored(arm, ansible, tmp_path):
+    idle_storage(arm, "teamhomes01")
+    run_module("azlin_nfs_storage", **storage(share="projects", soft_delete_days=30))
+    share = storage_id(arm, "storageAccounts/teamhomes01/fileServices/default/shares/projects")
+    arm.request("DELETE", share, api_version=STORAGE_API)
+    arm.let_pass(24 * 5)
+
+    refused = cleanup(ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm="teamhomes01/home")
+
+    assert refused.returncode != 0 and "teamhomes01/home cannot go" in refused.stdout
+    assert "its account holds deleted shares that can still be restored: projects" in refused.stdout
     assert names(arm) == ["teamhomes01"]
 
 

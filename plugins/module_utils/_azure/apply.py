@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, wire
-from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import WORKERS
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import with_service_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, observe, softdelete, wire
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import updated_account, with_service_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     finish,
@@ -56,7 +55,7 @@ def apply(azure, plan, deadline):
     def is_ready(step):
         return planned.intersection(step.needs) <= done and planned.intersection(step.needs_begun) <= begun
 
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+    with ThreadPoolExecutor(max_workers=observe.WORKERS) as pool:
         while waiting or running:
             for step in [one for one in waiting if is_ready(one)]:
                 waiting.remove(step)
@@ -161,7 +160,11 @@ def _account(azure, step):
     accounts = azure.storage().storage_accounts
     if step.action == "create":
         return _begun(accounts.begin_create, step.id.resource_group, step.id.name, step.body)
-    return accounts.update(step.id.resource_group, step.id.name, step.body, cls=wire.body)
+    place, body = (step.id.resource_group, step.id.name), step.body
+    if "tags" in body or "networkAcls" in body["properties"]:
+        # Azure replaces these as a whole; what somebody else set while other steps took their time stays.
+        body = updated_account(step, accounts.get_properties(*place, cls=wire.body))
+    return accounts.update(*place, body, cls=wire.body)
 
 
 def _file_service(azure, step):
@@ -197,7 +200,19 @@ def _delete_share(azure, step):
 
 
 def _delete_account(azure, step):
-    azure.storage().storage_accounts.delete(step.id.resource_group, step.id.name)
+    """With an account go all of its shares, whoever made them since the plan was made: they are listed once more."""
+    accounts, shares = azure.storage().storage_accounts, observe.listed_shares(azure, step.id)
+    place = (step.id.resource_group, step.id.name)
+    if shares is None and observe.read("the storage account", accounts.get_properties, *place) is not None:
+        raise observe.shares_unknown(step.id)
+    found = ", ".join(sorted(share["name"] for share in softdelete.live(shares or ())))
+    if found:
+        raise AzlinError(
+            "in_use",
+            f"Deleting {step.id.name} is refused: it holds shares that were made meanwhile: {found}.",
+            causes=[("somebody uses the account for another share", "Run again: the account then stays for it.")],
+        )
+    accounts.delete(*place)
 
 
 def _delete_endpoint(azure, step):

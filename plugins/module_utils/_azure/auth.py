@@ -80,8 +80,9 @@ _CLOUDS = {
 def resolve(params, environ=None, home=None):
     """Return the :class:`Login` that options, environment and files ask for.
 
-    ``auto`` takes the first complete one of: options, environment, credential file, Azure CLI. Managed identity
-    is never guessed, since asking for one takes seconds on a machine that has none.
+    ``auto`` takes the first complete one of: options, environment, credential file, Azure CLI; a profile that the
+    options name comes before the environment, as in azure.azcollection. Managed identity is never guessed, since asking
+    for one takes seconds on a machine that has none.
     """
     environ = os.environ if environ is None else environ
     home = os.path.expanduser("~") if home is None else home
@@ -91,7 +92,7 @@ def resolve(params, environ=None, home=None):
     options = {key: params.get(key) for key in _ENVIRONMENT}
     variables = _from_environment(environ)
     profile = options["profile"] or variables["profile"]
-    if source in ("auto", "env"):
+    if source == "env" or (source == "auto" and not options["profile"]):
         login = _service_principal(_filled(options, variables), environ.get(_TOKEN_FILE))
         if login:
             return _checked(login)
@@ -99,7 +100,9 @@ def resolve(params, environ=None, home=None):
             raise _none_found("the environment holds no complete service principal")
     if source in ("auto", "credential_file"):
         stored = _from_file(os.path.join(home, ".azure", "credentials"), profile or "default")
-        login = _service_principal(_filled(options, _filled(stored, variables)))
+        # Half of the environment's principal would make up another one.
+        around = {key: variables[key] for key in ("subscription_id", "cloud_environment")}
+        login = _service_principal(_filled(options, _filled(stored, around)))
         if login:
             return _checked(login)
         if source == "credential_file" or profile:

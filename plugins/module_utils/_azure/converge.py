@@ -27,6 +27,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.desired impor
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import SHOWN, forecast
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import (
     located,
+    not_listed,
     observe,
     observe_again,
     observe_for_deletion,
@@ -83,6 +84,7 @@ def _warnings(wanted, before, after, price_list):
         *(one for one in sentences if one),
         *approval.warnings(wanted, before, after),
         *security.warnings(wanted, before),
+        *(not_listed(wanted.account.name, error) for error in after.unlisted),
         *_dead_rules(after),
     ]
 
@@ -130,7 +132,7 @@ def storage_of(present, price_list=None):
         present.file_service,
         present.share,
         present.endpoints,
-        present.virtual_machines,
+        None if present.unlisted else present.virtual_machines,
         present.shares,
         present.moment,
         price_list,

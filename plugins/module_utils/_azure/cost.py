@@ -34,9 +34,10 @@ class Billed:
 def estimate(billed, price_list):
     """Return ``{monthly, currency, source, parts}``; the parts add up to the sum.
 
-    On provisioned v1 IOPS and throughput come with the size; on provisioned v2 each is billed by itself. Snapshots,
+    On provisioned v1 IOPS and throughput come with the size; on provisioned v2 each is billed by itself, less a free
+    part of which Azure does not document how much it is, so that all of it is counted. Snapshots,
     soft-deleted data and traffic through endpoints are not part of the estimate. Source: Azure docs,
-    understanding-billing.
+    understanding-billing; the meters "Free" of the retail price list.
     """
     parts = [_item(STORAGE, "GiB", billed.size_gib, _price(price_list, billed, "storage"))]
     if billed.billing_model == "provisioned_v2":

@@ -43,6 +43,9 @@ def check(wanted, present):
         _check_provisioned(wanted, present)
     if wanted.network is not None:
         _check_network(wanted, present, location)
+    if present.account is not None:
+        for doing, share in _lockouts(wanted, present):
+            _check_unused(wanted, present, doing, share)
     return location
 
 
@@ -158,7 +161,6 @@ def _check_network(wanted, present, location):
         _check_subnet(wanted.network, present, subnet_id, location)
     if wanted.network.zone is not None and present.zone is None and not wanted.network.zone_is_own:
         raise _missing("network.dns.zone_id", wanted.network.zone, "Create the zone, or leave zone_id out.")
-    _check_mode(wanted, present)
     if wanted.network.nsg_rule:
         security.groups(wanted.network, present)
     if wanted.network.mode == "private_endpoint":
@@ -191,13 +193,31 @@ def _missing(option, resource_id, remedy):
     )
 
 
-def _check_mode(wanted, present):
-    """Hosts lose a mounted share when the way to it changes under them."""
-    mode = None if present.account is None else result.network_mode(present.account)
+def _lockouts(wanted, present):
+    """What takes a mounted share from hosts, with the share whose homes count; None: those of the whole account."""
+    name, squash = wanted.account.name, properties(present.share).get("rootSquash")
+    if wanted.network is not None:
+        yield from ((doing, None) for doing in _closed_ways(wanted, present))
+    encryption = result.encryption_in_transit(present.account, present.file_service)
+    if wanted.encryption_in_transit == "required" and encryption != "required":
+        yield f"Requiring encryption in transit of {name}", None
+    if present.share is not None and wanted.root_squash == "AllSquash" and squash != "AllSquash":
+        yield f"Changing root_squash of {name}/{wanted.share} from {squash} to AllSquash", wanted.share
+
+
+def _closed_ways(wanted, present):
+    """What closes a way to the account that hosts may come by."""
+    name, mode = wanted.account.name, result.network_mode(present.account)
     if mode not in (None, wanted.network.mode):
-        # The network is the account's, so the homes on all of its shares count.
-        doing = f"Changing the network of {wanted.account.name} from {mode} to {wanted.network.mode}"
-        _check_unused(wanted, present, doing, None)
+        yield f"Changing the network of {name} from {mode} to {wanted.network.mode}"
+    if wanted.network.mode != "service_endpoint":
+        return
+    kept = {str(subnet).lower() for subnet in wanted.network.subnets}
+    dropped = [subnet for subnet in result.admitted_subnets(present.account) if subnet.lower() not in kept]
+    if dropped:
+        yield f"Closing {name} to {', '.join(dropped)}"
+    if is_own_endpoint(present.endpoint, wanted.account) and result.connection_state(present.endpoint) == "Approved":
+        yield f"Deleting private endpoint {wanted.endpoint.name} of {name}"
 
 
 def is_own_endpoint(endpoint, account_id):
@@ -295,8 +315,13 @@ def _check_snapshots(wanted, present, doing):
 
 
 def _check_unused(wanted, present, doing, share):
+    if wanted.force:
+        return
     users = attachments.of_storage(present.virtual_machines, wanted.account.name, share)
-    if not users or wanted.force:
+    if not users:
+        # Whoever cannot be asked may use it.
+        if present.unlisted:
+            raise present.unlisted[0]
         return
     listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""

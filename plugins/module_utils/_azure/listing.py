@@ -23,7 +23,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     softdelete,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
-from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
@@ -67,8 +67,9 @@ def check_options(params):
 def listing(azure, params):
     """Return the shares that match, sorted by account and share, and what they cost together.
 
-    That takes two lists of the subscription and for each account a list of its shares. Since a list does not say how
-    much is used, each NFS share is read as well. Where lists are too many, only shares with known names are read.
+    That takes two lists of the subscription, one of each other subscription that a storage is reached from, and for
+    each account a list of its shares. Since a list does not say how much is used, each NFS share is read as well. Where
+    lists are too many, only shares with known names are read.
     A history takes two requests more for a share and one for an account.
     """
     read = observe.concurrently(
@@ -78,7 +79,13 @@ def listing(azure, params):
         }
     )
     shown = [account for account in read["accounts"] if _is_shown(account, params["unmanaged"])]
-    attached = attachments.by_account(read["virtual_machines"])
+    elsewhere = {account["id"]: result.subscriptions(account) - {azure.subscription.lower()} for account in shown}
+    machines = observe.machines_of(azure, set().union(*elsewhere.values()))
+    attached = attachments.by_account([*read["virtual_machines"], *machines.known])
+    unlisted = {
+        key: [machines.errors[one] for one in sorted(wanted & set(machines.errors))]
+        for key, wanted in elsewhere.items()
+    }
     crowded = _crowded_regions(params, shown)
     found = observe.concurrently(_calls(azure, params, shown, attached, crowded), workers=WORKERS)
     price_list = found["prices"]
@@ -91,7 +98,7 @@ def listing(azure, params):
                 found.get((account["id"], "file_service")),
                 share,
                 endpoints[account["id"]].pairs,
-                attached.get(account["name"], []),
+                None if unlisted[account["id"]] else attached.get(account["name"], []),
                 found[account["id"], "shares"].listed,
                 found[account["id"], "shares"].moment,
                 price_list,
@@ -110,6 +117,7 @@ def listing(azure, params):
             *problems,
             *(_not_listed(region) for region in sorted(crowded)),
             *(problem for one in endpoints.values() for problem in one.problems),
+            *(observe.not_listed(account["name"], error) for account in shown for error in unlisted[account["id"]]),
             *full,
         ],
     }
@@ -241,25 +249,14 @@ def _check_group(azure, group):
         )
 
 
-def _endpoint_ids(account):
-    connections = properties(account).get("privateEndpointConnections") or []
-    found = [dig(connection, "properties", "privateEndpoint", "id") for connection in connections]
-    return [names.parse_resource_id(one, "id") for one in found if one]
-
-
-# What Azure says to an identity that has no role there, is of another tenant, or does not see the subscription. One
-# whose credentials were no good would not have come so far.
-_NOT_FOR_US = ("authorization_failed", "authentication_failed", "not_found")
-
-
 def _endpoints(azure, account):
     """What may be read of an account's private endpoints; they can be of other people, who show them to nobody."""
     account_id, found = names.parse_resource_id(account["id"], "id"), Endpoints([], [])
-    for endpoint_id in _endpoint_ids(account):
+    for endpoint_id in result.endpoint_ids(account):
         try:
             pair = _endpoint(azure, endpoint_id)
         except AzlinError as error:
-            if error.error_code not in _NOT_FOR_US or _is_beside(endpoint_id, account_id):
+            if error.error_code not in observe.NOT_FOR_US or _is_beside(endpoint_id, account_id):
                 raise
             found.problems.append(
                 f"{account['name']}: subnet, address and DNS zone of a private endpoint are not known, since the "

@@ -23,9 +23,13 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     zones,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
 # Requests in flight at once; Azure answers reads of one subscription in parallel.
 WORKERS = 10
+# What Azure says to an identity that has no role there, is of another tenant, or does not see the subscription. One
+# whose credentials were no good would not have come so far.
+NOT_FOR_US = ("authorization_failed", "authentication_failed", "not_found")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Present:
     # Same-named zones elsewhere that are linked to the wanted network, each with its links.
     other_zones: tuple = ()
     virtual_machines: tuple = ()
+    # Errors of subscriptions whose machines may be attached and could not be listed.
+    unlisted: tuple = ()
     resource_group: dict | None = None
     regions: dict | None = None
 
@@ -104,12 +110,56 @@ def read_list(doing, call, *args, missing=None, **kwargs):
         raise errors.from_azure(exc, f"Listing {doing}") from exc
 
 
-def virtual_machines(azure):
-    """All virtual machines of the subscription with their tags: one query, whatever their number."""
+def virtual_machines(azure, subscription=None):
+    """All virtual machines of a subscription with their tags: one query, whatever their number."""
     return read_list(
-        "virtual machines",
-        azure.resources().resources.list,
+        f"virtual machines of subscription {subscription or azure.subscription}",
+        azure.resources(subscription).resources.list,
         filter=f"resourceType eq '{attachments.VM_TYPE}'",
+    )
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The virtual machines of several subscriptions, and the errors of those that do not show theirs to us."""
+
+    known: tuple
+    errors: dict
+
+
+def machines_of(azure, subscriptions):
+    """The :class:`Machines` of other subscriptions than the storage's."""
+    found = concurrently({one: _machines_call(azure, one) for one in sorted(subscriptions)})
+    refused = {one: answer for one, answer in found.items() if isinstance(answer, AzlinError)}
+    return Machines(tuple(vm for one, answer in found.items() if one not in refused for vm in answer), refused)
+
+
+def _machines_call(azure, subscription):
+    def call():
+        try:
+            return virtual_machines(azure, subscription)
+        except AzlinError as error:
+            if error.error_code not in NOT_FOR_US:
+                raise
+            return error
+
+    return call
+
+
+def not_listed(name, error):
+    """What a result warns of where the machines of a subscription could not be listed."""
+    return f"{name}: which virtual machines are attached is not known. {error.msg}"
+
+
+def _with_machines_elsewhere(azure, present):
+    """``present`` with the virtual machines of the other subscriptions that the account is reached from."""
+    if present.account is None:
+        return present
+    found = machines_of(azure, result.subscriptions(present.account) - {azure.subscription.lower()})
+    return replace(
+        present,
+        virtual_machines=(*present.virtual_machines, *found.known),
+        unlisted=tuple(found.errors.values()),
     )
 
 
@@ -120,6 +170,12 @@ def now():
 
 def shares_of(azure, account_id, expand):
     """The shares of an account, with what ``expand`` adds; none of an account that is missing or still being made."""
+    listed = listed_shares(azure, account_id, expand)
+    return () if listed is None else listed
+
+
+def listed_shares(azure, account_id, expand=None):
+    """Like :func:`shares_of`, but None where Azure knows no such list."""
     try:
         return tuple(
             _patiently(
@@ -130,9 +186,21 @@ def shares_of(azure, account_id, expand):
             )
         )
     except Exception as exc:
-        if errors.is_missing(exc) or _is_being_made(exc):
+        if errors.is_missing(exc):
+            return None
+        if _is_being_made(exc):
             return ()
         raise errors.from_azure(exc, "Listing shares") from exc
+
+
+def shares_unknown(account_id):
+    """The error for an account that is to go and does not tell which shares would go with it."""
+    return AzlinError(
+        "in_use",
+        f"Deleting {account_id.name} is refused: the account is there, but Azure says that its list of shares is not, "
+        "so that it is not known which shares would go with it.",
+        causes=[("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")],
+    )
 
 
 def _is_being_made(exc):
@@ -142,7 +210,7 @@ def _is_being_made(exc):
 
 def observe(azure, wanted):
     """Return what is :class:`Present` of a wanted storage."""
-    calls = _storage_calls(azure, wanted, "deleted")
+    calls = _storage_calls(azure, wanted)
     if wanted.network is not None:
         calls.update(_network_calls(azure, wanted.network))
     values = concurrently(calls)
@@ -152,7 +220,7 @@ def observe(azure, wanted):
         present.update(_before_creation(azure, wanted.account))
     elif _limits_matter(wanted, present):
         present["usage"] = _usage(azure, wanted.account)
-    present = Present(**present, moment=now())
+    present = _with_machines_elsewhere(azure, Present(**present, moment=now()))
     return present if wanted.network is None else _with_more_of_the_network(azure, wanted.network, present)
 
 
@@ -241,7 +309,12 @@ def observe_again(azure, wanted, before, plan):
 
 def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
-    return Present(**concurrently(_storage_calls(azure, wanted, "deleted,snapshots")), moment=now())
+    calls = _storage_calls(azure, wanted)
+    calls["shares"] = lambda: listed_shares(azure, wanted.account, "deleted,snapshots")
+    present = Present(**concurrently(calls), moment=now())
+    if present.account is not None and present.shares is None:
+        raise shares_unknown(wanted.account)
+    return _with_machines_elsewhere(azure, present)
 
 
 def located(azure, wanted, present):
@@ -250,9 +323,7 @@ def located(azure, wanted, present):
     It is in the subscription of its network, which only the account tells when the options do not name the network.
     """
     if present.endpoint is None and (wanted.network is None or wanted.network.mode != "private_endpoint"):
-        for connection in wire.properties(present.account).get("privateEndpointConnections") or []:
-            known = wire.dig(connection, "properties", "privateEndpoint", "id")
-            endpoint = names.parse_resource_id(known, "id") if known else wanted.endpoint
+        for endpoint in result.endpoint_ids(present.account):
             if endpoint.name.lower() == wanted.endpoint.name.lower() and not names.same_id(endpoint, wanted.endpoint):
                 wanted = replace(wanted, endpoint=endpoint)
                 return wanted, replace(present, **concurrently(_endpoint_calls(azure, wanted)))
@@ -280,10 +351,10 @@ def _share_calls(azure, wanted):
     }
 
 
-def _storage_calls(azure, wanted, expand):
+def _storage_calls(azure, wanted):
     return {
         **_share_calls(azure, wanted),
-        "shares": lambda: shares_of(azure, wanted.account, expand),
+        "shares": lambda: shares_of(azure, wanted.account, "deleted"),
         **_endpoint_calls(azure, wanted),
         "virtual_machines": lambda: virtual_machines(azure),
     }

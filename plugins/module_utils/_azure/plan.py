@@ -375,6 +375,17 @@ def _account_patch(account, after):
     return body
 
 
+def updated_account(step, account):
+    """The body of an account's update for what the account is by now: of tags only what the step changes."""
+    after = dict(step.after)
+    if "tags" in after:
+        before, wanted = step.before["tags"], step.after["tags"]
+        removed = {name.lower() for name in before if name not in wanted}
+        kept = {name: value for name, value in (account.get("tags") or {}).items() if name.lower() not in removed}
+        after["tags"] = merged_tags(kept, {name: value for name, value in wanted.items() if before.get(name) != value})
+    return _account_patch(account, after)
+
+
 # --- file service and share ------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 V1, V2 = "provisioned_v1", "provisioned_v2"
 # What a new storage gets when nothing else is asked for.
 DEFAULT_MODEL = V1
+# How full a share may be after it was made smaller; the homes on it cannot be written when it is full.
+FULLEST_PERCENT = 90
 SKU_FAMILIES = {V1: "Premium", V2: "PremiumV2"}
 
 
@@ -202,7 +204,7 @@ def timestamp(moment):
 
 
 def check_decreases(wanted, share, moment):
-    """Raise for a decrease that was not asked for, or that Azure does not take yet."""
+    """Raise for a decrease that was not asked for, that Azure does not take yet, or that the files forbid."""
     before = view(share)
     for quantity in QUANTITIES:
         is_now, value = before[quantity.key], getattr(wanted, quantity.key)
@@ -227,6 +229,29 @@ def check_decreases(wanted, share, moment):
                 "after the last increase.",
                 causes=[("it was increased, or created, less than 24 hours ago", "Run again after that time.")],
             )
+        if quantity is SIZE:
+            _check_content(what, value, properties(share).get("shareUsageBytes"))
+
+
+def _check_content(what, size_gib, used_bytes):
+    """Raise for a size that the files of a share do not fit in with some room left."""
+    if used_bytes is None:
+        raise AzlinError(
+            "size_decrease_refused",
+            f"{what}; how much of it is used is not known, so that it is not made smaller, to {size_gib} GiB.",
+            causes=[
+                ("Azure did not tell it", "Run again later."),
+                ("a deleted share tells it only when it is back", "Restore it first, with the size left out."),
+            ],
+        )
+    if used_bytes * 100 > size_gib * 1024**3 * FULLEST_PERCENT:
+        used_gib = used_bytes / 1024**3
+        fitting = math.ceil(used_gib * 100 / FULLEST_PERCENT)
+        raise AzlinError(
+            "size_decrease_refused",
+            f"{what}, of which {used_gib:.1f} GiB are used; {size_gib} GiB would be too full.",
+            causes=[("it holds more than that", f"Ask for {fitting}GiB or more, or delete files first.")],
+        )
 
 
 # --- limits of the service -------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ def storage(account, file_service, share, endpoints, virtual_machines, shares=No
         "encryption_in_transit": encryption_in_transit(account, file_service),
         "soft_delete_days": soft_delete_days(file_service),
         "soft_deleted": softdelete.shown(shares, share["name"], moment),
+        "restorable_shares": softdelete.names_of_deleted(shares),
         "provisioning_state": about.get("provisioningState"),
         "managed": is_managed(account),
         "tags": account.get("tags") or {},
@@ -132,6 +133,20 @@ def admitted_subnets(account):
 def deleted_subnets(account):
     """The ids in rules whose subnet was deleted; a new subnet of the same name does not revive them."""
     return [rule["id"] for rule in subnet_rules(account) if rule.get("state") == SOURCE_DELETED]
+
+
+def endpoint_ids(account):
+    """The ids of the private endpoints that the account knows."""
+    known = properties(account).get("privateEndpointConnections") or []
+    found = [dig(connection, "properties", "privateEndpoint", "id") for connection in known]
+    return [names.parse_resource_id(one, "id") for one in found if one]
+
+
+def subscriptions(account):
+    """The subscriptions, in lower case, whose machines can have homes: the account's and those with a way to it."""
+    admitted = [names.parse_resource_id(subnet, "id") for subnet in admitted_subnets(account)]
+    known = [names.parse_resource_id(account["id"], "id"), *admitted, *endpoint_ids(account)]
+    return {one.subscription.lower() for one in known}
 
 
 def public_network_access(account):

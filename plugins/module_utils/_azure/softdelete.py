@@ -40,6 +40,11 @@ def deleted(shares):
     return sorted(found, key=lambda one: properties(one).get("deletedTime") or "", reverse=True)
 
 
+def names_of_deleted(shares):
+    """The names of the soft-deleted shares of a list, sorted; None for an unknown one."""
+    return None if shares is None else sorted({share["name"] for share in deleted(shares)})
+
+
 def versions(shares, name):
     """The soft-deleted versions of one share, the newest first."""
     return [one for one in deleted(shares) if one["name"] == name]

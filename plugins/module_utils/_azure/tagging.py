@@ -8,9 +8,9 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, errors, wire
+from ansible_collections.azlin.storage.plugins.module_utils._azure import attachments, errors, result, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.attachments import Attachment
-from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import read
+from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import read, read_list
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     Deadline,
@@ -54,6 +54,7 @@ def converge(azure, params, check_mode):
     else:
         wanted = _wanted(params)
         operation, changes = "Merge", recorded != wanted
+        _check_seen(azure, vm_id, wanted)
         _check_free(vm_id, recorded, wanted)
         attachments.check_room(vm_id, wire.properties(content).get("tags"), wanted)
     subject = wanted or recorded
@@ -95,6 +96,39 @@ def _concerns(recorded, params):
     return (recorded.account, recorded.share) == (params["storage_name"], params["share"])
 
 
+def _check_seen(azure, vm_id, wanted):
+    """A storage asks the subscriptions that it is reached from; the record of another one would protect nothing."""
+    if vm_id.subscription.lower() == azure.subscription.lower():
+        return
+    listed = read_list("storage accounts", azure.storage().storage_accounts.list)
+    account = next((one for one in listed if one["name"] == wanted.account), None)
+    if account is None:
+        raise AzlinError(
+            "not_found",
+            f"{vm_id.name} is in subscription {vm_id.subscription}, and storage account {wanted.account} is not in "
+            f"subscription {azure.subscription}, or the identity cannot see it.",
+            causes=[("another subscription is meant", "Set subscription_id to the subscription of the storage.")],
+            try_="az storage account list --output table",
+        )
+    if vm_id.subscription.lower() not in result.subscriptions(account):
+        raise AzlinError(
+            "unsupported",
+            f"{vm_id.name} is in subscription {vm_id.subscription}, from which no private endpoint and no admitted "
+            f"subnet leads to {wanted.account}: a deletion of the storage would not look for records there.",
+            causes=[
+                (
+                    "the machine's network has no way of its own to the storage",
+                    f"Let {wanted.account} admit its subnet with network.subnets, or give it a private endpoint there.",
+                ),
+                (
+                    "the machine reaches the storage through a peered network",
+                    "Set azlin_record: false; only its record on the share, and azlin_hosts of the playbook delete, "
+                    "then protect the storage.",
+                ),
+            ],
+        )
+
+
 def _check_free(vm_id, recorded, wanted):
     """The record of another share protects that share from deletion and is not overwritten."""
     if recorded is None or (recorded.account, recorded.share) == (wanted.account, wanted.share):
@@ -122,16 +156,22 @@ def _update(azure, vm_id, operation, tags):
     deadline = Deadline(_TIMEOUT_SECONDS)
 
     def send():
-        return finish(
-            client.begin_update_at_scope(str(vm_id), body, polling_interval=POLLING_INTERVAL), deadline, doing
-        )
+        begin = client.begin_update_at_scope
+        return finish(begin(str(vm_id), body, cls=wire.body, polling_interval=POLLING_INTERVAL), deadline, doing)
 
     try:
-        while_busy(send, deadline, doing)
+        written = wire.properties(while_busy(send, deadline, doing)).get("tags")
     except AzlinError:
         raise
     except Exception as exc:
         raise errors.from_azure(exc, doing) from exc
+    if written is None:
+        # Success without a word of the tags is no proof of them.
+        written = wire.properties(read("the tags of the virtual machine", client.get_at_scope, str(vm_id))).get("tags")
+    known = {name.lower(): value for name, value in (written or {}).items()}
+    for name, value in tags.items():
+        if known.get(name.lower()) != (value if operation == "Merge" else None):
+            raise errors.failure(doing, "", f"Azure reported success, but the tag {name} is not what it has to be")
 
 
 def _shown(vm_id, attachment):

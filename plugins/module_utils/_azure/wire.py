@@ -23,8 +23,14 @@ def body(pipeline_response, _model=None, _headers=None):
 def items(call, *args, **kwargs):
     """The items of all pages of a list, as the responses have them."""
     pages = []
+
+    def keep(response):
+        # The SDK shows every answer, also those of a gateway that it will ask again, which need not be JSON.
+        if response.http_response.status_code == 200:
+            pages.append(body(response))
+
     # The models are made and dropped; walking over them is what makes the SDK ask for the next page.
-    for _model in call(*args, raw_response_hook=lambda response: pages.append(body(response)), **kwargs):
+    for _model in call(*args, raw_response_hook=keep, **kwargs):
         pass
     return [item for page in pages for item in page.get("value") or []]
 

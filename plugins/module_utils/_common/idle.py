@@ -30,7 +30,7 @@ def verdict(storage, days, keep_tag, hosts):
         None) and ``silent`` (why the host could not be asked, or None).
     """
     reasons, unknown = [], []
-    for ask in (_ours, _kept, _attached, _mounted, _age, _requests):
+    for ask in (_ours, _kept, _attached, _restorable, _mounted, _age, _requests):
         against, open_questions = ask(storage, days, keep_tag, hosts)
         reasons += against
         unknown += open_questions
@@ -62,6 +62,14 @@ def _attached(storage, _days, _keep_tag, _hosts):
     if machines is None:
         return [], ["the virtual machines with homes on it are not known"]
     return [f"{one['name']} has the home of {one['user']} on it, says its tag" for one in machines], []
+
+
+def _restorable(storage, _days, _keep_tag, _hosts):
+    """With its last share an account goes, and with the account all that soft delete keeps in it."""
+    shares = storage.get("restorable_shares")
+    if shares is None:
+        return [], ["it is not known whether its account holds deleted shares that can still be restored"]
+    return ([f"its account holds deleted shares that can still be restored: {', '.join(shares)}"] if shares else []), []
 
 
 def _mounted(storage, _days, _keep_tag, hosts):

@@ -96,6 +96,26 @@ def test_missing_profile_is_an_error_not_another_source(tmp_path):
     assert error_of(resolve, tmp_path, auth_source="credential_file").error_code == "authentication_failed"
 
 
+OTHER = {"AZURE_CLIENT_ID": "other", "AZURE_TENANT": "o", "AZURE_SECRET": "loud", "AZURE_SUBSCRIPTION_ID": "other"}
+
+
+def test_profile_of_the_options_comes_before_the_environment(tmp_path):
+    write_profile(tmp_path, "lab")
+    login = resolve(tmp_path, OTHER, profile="lab")
+    assert (login.client_id, login.secret, login.subscription_id) == ("file", "50%hush", "s")
+    assert resolve(tmp_path, OTHER, profile="lab", subscription_id="mine").subscription_id == "mine"
+    # One of the environment is part of the environment.
+    assert resolve(tmp_path, {**OTHER, "AZURE_PROFILE": "lab"}).client_id == "other"
+    assert resolve(tmp_path, OTHER, profile="lab", auth_source="env").client_id == "other"
+
+
+@pytest.mark.parametrize("auth_source", [None, "credential_file"])
+def test_a_missing_profile_is_not_made_up_from_the_environment(tmp_path, auth_source):
+    write_profile(tmp_path, "lab")
+    error = error_of(resolve, tmp_path, OTHER, profile="lib", auth_source=auth_source)
+    assert error.error_code == "authentication_failed" and "'lib'" in error.msg
+
+
 def test_command_line_is_the_last_source(tmp_path):
     folder = tmp_path / ".azure"
     folder.mkdir()

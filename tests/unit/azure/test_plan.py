@@ -12,7 +12,12 @@ import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, softdelete, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import link_name, merged_tags, plan
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import (
+    link_name,
+    merged_tags,
+    plan,
+    updated_account,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.names import parse_resource_id
 from tests.unit.azure import builders as make
@@ -105,6 +110,34 @@ def test_growth():
 def test_shrinking():
     assert refusal(make.complete(), size="499").error_code == "size_decrease_refused"
     assert one(make.complete(), size="499", allow_shrink=True).body == {"properties": {"shareQuota": 499}}
+
+
+USED_BYTES = 250 * 1024**3
+
+
+@pytest.mark.parametrize(
+    ("used", "size", "words"),
+    [
+        (USED_BYTES, "200", ("200 GiB", "250.0 GiB")),
+        (USED_BYTES, "270", ("270 GiB", "250.0 GiB")),
+        (USED_BYTES, "278", None),
+        (0, "100", None),
+        (None, "499", ("499 GiB", "not known")),
+    ],
+)
+def test_a_share_is_not_made_smaller_than_what_it_holds(used, size, words):
+    present = make.complete(share=make.share(shareUsageBytes=used))
+    if words is None:
+        assert one(present, size=size, allow_shrink=True).action == "update"
+    else:
+        error = refusal(present, size=size, allow_shrink=True)
+        assert error.error_code == "size_decrease_refused"
+        assert all(word in error.msg for word in words)
+
+
+def test_a_share_is_not_made_smaller_before_it_is_restored():
+    error = refusal(DELETED, restore=True, size="400", allow_shrink=True)
+    assert error.error_code == "size_decrease_refused" and "not known" in error.msg
 
 
 def test_file_service_keeps_its_other_settings():
@@ -641,6 +674,23 @@ def test_tags(tags, purge, after):
     assert [step.after["tags"] for step in found] == ([] if tags is None else [after])
 
 
+def test_an_account_is_updated_as_it_is_by_then():
+    before = make.account(tags={"managed-by": "azlin", "Team": "blue", "stage": "dev"})
+    rules = {"defaultAction": "Allow", "virtualNetworkRules": [], "ipRules": [], "bypass": "None"}
+    before["properties"]["networkAcls"] = rules
+    (step,) = planned(make.complete(account=before), tags={"team": "red"}, purge_tags=True)
+    now = make.account(tags={"Managed-By": "azlin", "Team": "blue", "Stage": "dev", "azlin-keep": "yes"})
+    now["properties"]["networkAcls"] = {**rules, "ipRules": [{"value": "192.0.2.1"}], "bypass": "Logging"}
+
+    sent = updated_account(step, now)
+
+    assert sent["tags"] == {"Managed-By": "azlin", "Team": "red", "azlin-keep": "yes"}
+    assert sent["properties"]["networkAcls"] == {
+        **now["properties"]["networkAcls"],
+        "defaultAction": "Deny",
+    }
+
+
 def test_diff_of_a_replacement_has_both_ends():
     found = planned(make.complete(endpoint=make.endpoint("Disconnected")))
     shown = steps.diff(found)
@@ -671,3 +721,15 @@ def test_networks_of_one_name_get_links_of_their_own():
         for group in ("team", "elsewhere", "TEAM")
     )
     assert here == shouted != there
+
+
+def test_resources_of_one_name_are_told_apart():
+    other, same = make.VNET_ID.replace("/net", "/other"), make.VNET_ID.replace("team", "ops")
+    ids = [f"{vnet}/subnets/homes" for vnet in (make.VNET_ID, other, same)]
+    networks = {vnet.lower(): {**make.virtual_network(), "id": vnet} for vnet in (make.VNET_ID, other, same)}
+    found = planned(make.nothing(virtual_networks=networks), network=make.network(mode="service_endpoint", subnets=ids))
+
+    shown = [step["resource"] for step in steps.shown(found) if step["resource"].startswith("subnet")]
+    assert shown == [f"subnet {ids[0]}", "subnet homes of other", f"subnet {ids[2]}"]
+    changed = steps.diff(found)
+    assert set(shown) < set(changed["before"]) == set(changed["after"])

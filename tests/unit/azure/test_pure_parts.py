@@ -155,7 +155,14 @@ def test_what_is_unknown_is_null():
     del share["properties"]["shareUsageBytes"]
     present = make.complete(share=share, shares=None, file_service=None, endpoint=None, zone_group=None)
     found = storage(present, None)
-    for key in ("used_bytes", "utilization_percent", "soft_delete_days", "attached_vms", "soft_deleted"):
+    for key in (
+        "used_bytes",
+        "utilization_percent",
+        "soft_delete_days",
+        "attached_vms",
+        "soft_deleted",
+        "restorable_shares",
+    ):
         assert found[key] is None
     assert set(found["next_allowed_decrease"].values()) == {None}
     assert found["network"]["private_endpoints"][0]["ip_address"] is None
@@ -214,6 +221,11 @@ def test_result_on_provisioned_v1():
 def test_a_time_that_cannot_be_read_is_unknown(text):
     share = make.share(nextAllowedQuotaDowngradeTime=text)
     assert provisioned.next_decrease(share, provisioned.SIZE) is None
+
+
+def test_every_restorable_share_of_the_account_is_named():
+    shares = (make.share(), make.deleted_share("projects"), make.deleted_share(), make.deleted_share(version="2"))
+    assert storage(make.complete(shares=shares))["restorable_shares"] == ["home", "projects"]
 
 
 def test_soft_deleted_versions_in_the_result():

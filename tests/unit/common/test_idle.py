@@ -29,6 +29,7 @@ def storage(**changes):
         "tags": {"managed-by": "azlin"},
         "created": "2026-11-22T23:59:59.0000000Z",
         "attached_vms": [],
+        "restorable_shares": [],
         "history": {
             "used": [{"time": date, "bytes": 0} for date in DATES],
             "transactions": [{"time": date, "count": 0} for date in DATES],
@@ -70,6 +71,7 @@ def test_a_storage_that_nobody_uses_can_go():
         ({"managed": False}, "tag of this collection"),
         ({"tags": {"Azlin-Keep": ""}}, "azlin-keep"),
         ({"attached_vms": [{"name": "worker-1", "user": "ops"}]}, "worker-1 has the home of ops"),
+        ({"restorable_shares": ["home", "projects"]}, "home, projects"),
         ({"created": "2026-11-23T00:00:00.0000000Z"}, "created on 2026-11-23"),
         (counts(1, 0, 0, 0), "1 of the last 4 days, last on 2026-11-23"),
         (counts(0, 0, 0, 2), "last on 2026-11-26"),
@@ -86,6 +88,7 @@ def test_what_speaks_against_it(changes, word):
     [
         ({"tags": None}, "tags"),
         ({"attached_vms": None}, "virtual machines"),
+        ({"restorable_shares": None}, "restored"),
         ({"created": None}, "since when"),
         (counts(0, None, 0, None), "2 of the last 4 days"),
         (history(used=[{"time": date, "bytes": None} for date in DATES]), "2026-11-23"),
@@ -174,7 +177,9 @@ def test_a_candidate_is_known_to_be_unused_in_every_respect(one, hosts, days):
 
 
 @for_any
-@given(st.sampled_from(["managed", "tags", "attached_vms", "created", "history"]), st.integers(1, 3))
+@given(
+    st.sampled_from(["managed", "tags", "attached_vms", "restorable_shares", "created", "history"]), st.integers(1, 3)
+)
 def test_one_thing_that_is_not_known_is_enough(key, days):
     assert verdict(storage(), days=days)["candidate"]
     assert not verdict(storage(**{key: None}), days=days)["candidate"]
