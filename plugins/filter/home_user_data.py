@@ -61,6 +61,12 @@ options:
     description: Whether to install the NFS client. V(false) is for images that have it.
     type: bool
     default: true
+  manage_selinux:
+    description:
+      - Whether to turn the SELinux boolean C(use_nfs_home_dirs) on where SELinux is enforced and it is off. With
+        V(false) the home of such a machine stays local, since sshd could not read keys on the share.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -108,10 +114,18 @@ def home_user_data(
     mount_timeout=30,
     os_family="Debian",
     manage_packages=True,
+    manage_selinux=True,
 ):
     """Render the user-data."""
     wanted = cloud_init.request(
-        source, user, client, mount_options, home=home, local_paths=local_paths, mount_timeout=mount_timeout
+        source,
+        user,
+        client,
+        mount_options,
+        home=home,
+        local_paths=local_paths,
+        mount_timeout=mount_timeout,
+        manage_selinux=manage_selinux,
     )
     code = _host_code.sources(_MODULE)
     config = cloud_init.config(wanted, code, f"{_host_code.UTILS}.{_MODULE}", os_family, manage_packages)

@@ -192,6 +192,7 @@ seealso:
 requirements:
   - nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)
   - Linux 3.15 or newer, with the home on a file system that can exchange two names (ext4, xfs, btrfs)
+  - Where SELinux is enforced, its boolean C(use_nfs_home_dirs), which sshd needs for keys on a share
 """
 
 EXAMPLES = r"""

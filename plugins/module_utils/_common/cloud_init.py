@@ -51,7 +51,9 @@ if __name__ == "__main__":
 
 
 def request(source, user, client="nfs", options=(), **others):
-    """Return the parameters of the transaction, checked; ``others`` are ``home``, ``local_paths``, ``mount_timeout``.
+    """Return the parameters of the transaction, checked.
+
+    ``others`` are ``home``, ``local_paths``, ``mount_timeout`` and ``manage_selinux``.
 
     :raises AzlinError: ``invalid_argument``.
     """
@@ -67,6 +69,7 @@ def request(source, user, client="nfs", options=(), **others):
         "client": str(client),
         "mount_options": [str(option) for option in options],
         "local_paths": [str(path) for path in others.get("local_paths") or ()],
+        "manage_selinux": bool(others.get("manage_selinux", True)),
         "mount_timeout": timeout,
         "busy_timeout": 300,
     }

@@ -29,6 +29,7 @@ class Host:
     state_dir: str = "/var/lib/azlin/nfs_home"
     run_dir: str = "/run/azlin"
     systemd: str = "/run/systemd/system"
+    selinux: str = "/sys/fs/selinux"
     metadata_url: str = instance.URL
     units: str = "/etc/systemd/system"
     # Seconds: the guard of a run that was killed undoes it within this time, so that the next run need not fail.

@@ -55,6 +55,7 @@ def test_the_program_runs_once_without_a_shell_and_is_told_all_in_one_argument()
         "client": "nfs",
         "mount_options": ["actimeo=30"],
         "local_paths": [".cache"],
+        "manage_selinux": True,
         "mount_timeout": 60,
         "busy_timeout": 300,
     }
