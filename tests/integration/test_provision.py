@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
 
+import pytest
 import yaml
 
-from tests.integration.support import GROUP, run_module, storage, writes
+from tests.integration.support import GROUP, inventory, run_module, storage, writes
 
 NAMES = ("-e", "shared_home=teamhomes01", "-e", "vm_name=worker-9", "-e", f"azlin_resource_group={GROUP}")
 
@@ -44,3 +46,47 @@ def test_the_optional_collection_is_named_before_anything_is_asked_of_azure(arm,
     assert done.returncode != 0
     assert "ansible-galaxy collection install azure.azcollection" in done.stdout
     assert arm.requests() == []
+
+
+@pytest.fixture
+def first_boot(tmp_path, monkeypatch):
+    """A cloud-init that tells one status after the other, the last one for ever; who asks is written down."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def tells(*texts):
+        script = ["#!/bin/sh", f"echo $* >> {tmp_path}/asked", f"case $(wc -l < {tmp_path}/asked) in"]
+        script += [f"{number}) echo '{text}';;" for number, text in enumerate(texts[:-1], 1)]
+        script += [f"*) echo '{texts[-1]}';;", "esac"]
+        (folder / "cloud-init").write_text("\n".join(script) + "\n")
+        (folder / "cloud-init").chmod(0o755)
+        return tmp_path / "asked"
+
+    return tells
+
+
+def provision_here(ansible, tmp_path, **variables):
+    """This computer stands for the machine, as far as the look at a home whose user does not exist."""
+    run_module("azlin_nfs_storage", **storage())
+    (tmp_path / "made.yml").write_text(json.dumps([{"name": "It runs", "ansible.builtin.meta": "noop"}]))
+    wanted = {"azlin_vm_tasks": "made.yml", "azlin_user": "nosuchuser", **variables}
+    hosts = inventory(tmp_path, **{"worker-9": {"ansible_connection": "local"}})
+    return ansible("ansible-playbook", *hosts, "azlin.storage.provision", *NAMES, "-e", json.dumps(wanted))
+
+
+@pytest.mark.parametrize("end", ["status: done", "status: error\nextended_status: error - done", "status: disabled"])
+def test_the_first_boot_is_asked_now_and_then_by_nobody_who_stays_in_the_home_it_moves(
+    first_boot, ansible, tmp_path, end
+):
+    asked = first_boot("status: not started", "status: error\nextended_status: error - running", end)
+    done = provision_here(ansible, tmp_path)
+    assert asked.read_text().splitlines() == ["status --long"] * 3
+    assert "nosuchuser" in done.stdout.rpartition("Look at the host")[2]
+
+
+def test_a_first_boot_that_does_not_end_is_given_up(first_boot, ansible, tmp_path):
+    first_boot("status: running")
+    done = provision_here(ansible, tmp_path, azlin_vm_timeout=12)
+    assert done.returncode != 0
+    assert "Wait for the first boot to end" in done.stdout and "Look at the host" not in done.stdout
