@@ -81,6 +81,8 @@ def test_the_program_is_python_without_anything_a_template_engine_takes_for_its_
         ({"client": "smb"}, "client"),
         ({"options": ["soft"]}, "mount_options"),
         ({"home": "/home/../etc"}, "home"),
+        ({"local_paths": ["../beside"]}, "local_paths"),
+        ({"local_paths": [".azlin"]}, "local_paths"),
         ({"mount_timeout": -1}, "mount_timeout"),
     ],
 )
