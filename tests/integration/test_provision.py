@@ -66,13 +66,13 @@ def first_boot(tmp_path, monkeypatch):
     return tells
 
 
-def provision_here(ansible, tmp_path, **variables):
+def provision_here(ansible, tmp_path, *options, **variables):
     """This computer stands for the machine, as far as the look at a home whose user does not exist."""
     run_module("azlin_nfs_storage", **storage())
     (tmp_path / "made.yml").write_text(json.dumps([{"name": "It runs", "ansible.builtin.meta": "noop"}]))
     wanted = {"azlin_vm_tasks": "made.yml", "azlin_user": "nosuchuser", **variables}
     hosts = inventory(tmp_path, **{"worker-9": {"ansible_connection": "local"}})
-    return ansible("ansible-playbook", *hosts, "azlin.storage.provision", *NAMES, "-e", json.dumps(wanted))
+    return ansible("ansible-playbook", *hosts, "azlin.storage.provision", *NAMES, "-e", json.dumps(wanted), *options)
 
 
 @pytest.mark.parametrize("end", ["status: done", "status: error\nextended_status: error - done", "status: disabled"])
@@ -90,3 +90,54 @@ def test_a_first_boot_that_does_not_end_is_given_up(first_boot, ansible, tmp_pat
     done = provision_here(ansible, tmp_path, azlin_vm_timeout=12)
     assert done.returncode != 0
     assert "Wait for the first boot to end" in done.stdout and "Look at the host" not in done.stdout
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    """In place of azure.azcollection: what its release 3.12 answers where there is a machine, and where there is none."""
+
+    def holds(address):
+        folder = tmp_path / "collections/ansible_collections/azure/azcollection/plugins/modules"
+        folder.mkdir(parents=True)
+        missing = "Error getting virtual machine worker-9 - (ResourceNotFound) The Resource was not found."
+        found = {"vms": [{"name": "worker-9", "network_interface_names": ["worker-901"]}]}
+        made = {"properties": {"ip_configurations": [{"private_ip_address": "10.30.1.51"}]}}
+        answers = {
+            "virtualmachine_info": found if address else {"failed": True, "msg": missing},
+            "networkinterface_info": {
+                "networkinterfaces": [{"ip_configurations": [{"private_ip_address": address}]}],
+            },
+            "virtualmachine": {
+                "changed": True,
+                "ansible_facts": {"azure_vm": {"network_profile": {"network_interfaces": [made]}}},
+            },
+        }
+        for name, answer in answers.items():
+            lines = [
+                "#!/usr/bin/python",
+                "# WANT_JSON",
+                f"with open({str(tmp_path / 'called')!r}, 'a') as stream:",
+                f"    stream.write('{name}\\n')",
+                f"print({json.dumps(answer)!r})",
+            ]
+            (folder / f"azure_rm_{name}.py").write_text("\n".join(lines) + "\n")
+        return tmp_path / "called"
+
+    return holds
+
+
+@pytest.mark.parametrize(
+    ("there", "address", "calls"),
+    [
+        (None, "10.30.1.51", ["virtualmachine_info", "virtualmachine"]),
+        ("10.30.1.77", "10.30.1.77", ["virtualmachine_info", "networkinterface_info"]),
+    ],
+)
+def test_a_machine_that_is_there_is_left_as_it_is(first_boot, cloud, ansible, tmp_path, there, address, calls):
+    """Told another size, the module that makes machines would restart it."""
+    first_boot("status: done")
+    called = cloud(there)
+    made = {"azlin_vm_create": True, "azlin_vm_public_key": "ssh-ed25519 AAAA"}
+    done = provision_here(ansible, tmp_path, "-v", **made)
+    assert called.read_text().splitlines() == calls
+    assert f'"ansible_host": "{address}"' in done.stdout
