@@ -48,6 +48,15 @@ def test_the_optional_collection_is_named_before_anything_is_asked_of_azure(arm,
     assert arm.requests() == []
 
 
+def test_a_family_that_the_default_image_is_not_of_is_told_before_anything_is_asked_of_azure(cloud, arm, ansible):
+    called = cloud(None)
+    made = {"azlin_vm_create": True, "azlin_vm_public_key": "ssh-ed25519 AAAA", "azlin_vm_os_family": "RedHat"}
+    done = ansible("ansible-playbook", "azlin.storage.provision", *NAMES, "-e", json.dumps(made))
+    assert done.returncode != 0
+    assert "azlin_vm_os_family: 'RedHat'" in done.stdout and "azlin_vm_image" in done.stdout
+    assert arm.requests() == [] and not called.exists()
+
+
 @pytest.fixture
 def first_boot(tmp_path, monkeypatch):
     """A cloud-init that tells one status after the other, the last one for ever; who asks is written down."""
@@ -94,7 +103,7 @@ def test_a_first_boot_that_does_not_end_is_given_up(first_boot, ansible, tmp_pat
 
 @pytest.fixture
 def cloud(tmp_path):
-    """In place of azure.azcollection: what its release 3.12 answers where there is a machine, and where there is none."""
+    """In place of azure.azcollection: what its release 3.12 answers about a machine at an address, or about none."""
 
     def holds(address):
         folder = tmp_path / "collections/ansible_collections/azure/azcollection/plugins/modules"
@@ -116,6 +125,8 @@ def cloud(tmp_path):
             lines = [
                 "#!/usr/bin/python",
                 "# WANT_JSON",
+                "import shutil, sys",
+                f"shutil.copy(sys.argv[1], {str(tmp_path / name)!r})",
                 f"with open({str(tmp_path / 'called')!r}, 'a') as stream:",
                 f"    stream.write('{name}\\n')",
                 f"print({json.dumps(answer)!r})",
@@ -137,7 +148,10 @@ def test_a_machine_that_is_there_is_left_as_it_is(first_boot, cloud, ansible, tm
     """Told another size, the module that makes machines would restart it."""
     first_boot("status: done")
     called = cloud(there)
-    made = {"azlin_vm_create": True, "azlin_vm_public_key": "ssh-ed25519 AAAA"}
-    done = provision_here(ansible, tmp_path, "-v", **made)
+    image = {"publisher": "RedHat", "offer": "RHEL", "sku": "9-lvm-gen2", "version": "latest"}
+    made = {"azlin_vm_create": True, "azlin_vm_public_key": "ssh-ed25519 AAAA", "azlin_vm_os_family": "RedHat"}
+    done = provision_here(ansible, tmp_path, "-v", **made, azlin_vm_image=yaml.safe_dump(image))
     assert called.read_text().splitlines() == calls
     assert f'"ansible_host": "{address}"' in done.stdout
+    if there is None:
+        assert json.loads((tmp_path / "virtualmachine").read_text())["image"] == image
