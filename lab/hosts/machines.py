@@ -80,7 +80,7 @@ class Hosts:
             copy_disk(golden, image, folder / "disk.qcow2")
 
     def provision(self, name: str, user_data: str) -> None:
-        """Start a new host from the image with cloud-init, for which this is a first boot; a login need not work."""
+        """Start a new host from the image with cloud-init; as in a cloud, its first boot is not waited for."""
         self.remove(name)
         image, folder = cloud_image(), self.paths.host(name)
         folder.mkdir(parents=True)
@@ -100,7 +100,7 @@ class Hosts:
         }
         make_disk(image, folder, files)
         (folder / "adopted").touch()
-        self.boot(name)
+        self._launch(self.vm(name), ())
 
     def ensure_started(self, name: str) -> None:
         """Start a host: the first time from the snapshot, later from its disk."""

@@ -61,6 +61,12 @@ options:
     description: Whether to install the NFS client. V(false) is for images that have it.
     type: bool
     default: true
+  manage_selinux:
+    description:
+      - Whether to turn the SELinux boolean C(use_nfs_home_dirs) on where SELinux is enforced and it is off. With
+        V(false) the home of such a machine stays local, since sshd could not read keys on the share.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -78,8 +84,9 @@ _value:
 """
 
 import yaml
+from ansible.module_utils.common.validation import check_type_list
 
-from ansible_collections.azlin.storage.plugins.module_utils._common import cloud_init
+from ansible_collections.azlin.storage.plugins.module_utils._common import cloud_init, errors
 from ansible_collections.azlin.storage.plugins.plugin_utils import _host_code
 from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
 
@@ -97,6 +104,14 @@ def _text(dumper, value):
 _Dumper.add_representer(str, _text)
 
 
+def _list(option, value):
+    """What Ansible makes of an option that is a list, such as of a text with commas."""
+    try:
+        return check_type_list(value or [])
+    except TypeError as error:
+        raise errors.invalid(option, value, "it is not a list", "Give a list, or a text with commas.") from error
+
+
 @as_filter
 def home_user_data(
     source,
@@ -108,10 +123,18 @@ def home_user_data(
     mount_timeout=30,
     os_family="Debian",
     manage_packages=True,
+    manage_selinux=True,
 ):
     """Render the user-data."""
     wanted = cloud_init.request(
-        source, user, client, mount_options, home=home, local_paths=local_paths, mount_timeout=mount_timeout
+        source,
+        user,
+        client,
+        _list("mount_options", mount_options),
+        home=home,
+        local_paths=_list("local_paths", local_paths),
+        mount_timeout=mount_timeout,
+        manage_selinux=manage_selinux,
     )
     code = _host_code.sources(_MODULE)
     config = cloud_init.config(wanted, code, f"{_host_code.UTILS}.{_MODULE}", os_family, manage_packages)

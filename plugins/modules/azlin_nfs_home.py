@@ -120,6 +120,8 @@ options:
         host puts the old home back by itself. V(0) makes the switch count at once.
       - Another run of this module that wants the same, or O(state=confirmed), has to come through a new login. With
         Ansible's SSH connections this happens within the one task.
+      - It proves the login of the user of the connection. If that is not O(user), nothing is proved of the login of
+        O(user).
       - Connections that start processes without a login, such as C(local) or C(podman), have it as V(0).
       - Needs systemd on the host.
     type: int
@@ -192,6 +194,7 @@ seealso:
 requirements:
   - nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)
   - Linux 3.15 or newer, with the home on a file system that can exchange two names (ext4, xfs, btrfs)
+  - Where SELinux is enforced, its boolean C(use_nfs_home_dirs), which sshd needs for keys on a share
 """
 
 EXAMPLES = r"""

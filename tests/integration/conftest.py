@@ -77,7 +77,8 @@ def ansible(arm, tmp_path):
     """Call a program of Ansible: ``ansible("ansible", "localhost", "-m", ...)``."""
     environ = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        # A test may put another collection where it works.
+        "ANSIBLE_COLLECTIONS_PATH": f"{COLLECTIONS}{os.pathsep}{tmp_path / 'collections'}",
         "ANSIBLE_HOME": str(tmp_path),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",

@@ -15,7 +15,7 @@ import base64
 import bz2
 import json
 
-from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, mounts, names
+from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, homes, mounts, names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 
 PROGRAM = "/var/lib/azlin/first_boot.py"
@@ -51,7 +51,9 @@ if __name__ == "__main__":
 
 
 def request(source, user, client="nfs", options=(), **others):
-    """Return the parameters of the transaction, checked; ``others`` are ``home``, ``local_paths``, ``mount_timeout``.
+    """Return the parameters of the transaction, checked.
+
+    ``others`` are ``home``, ``local_paths``, ``mount_timeout`` and ``manage_selinux``.
 
     :raises AzlinError: ``invalid_argument``.
     """
@@ -66,7 +68,8 @@ def request(source, user, client="nfs", options=(), **others):
         "source": endpoints.parse_endpoint(source).source,
         "client": str(client),
         "mount_options": [str(option) for option in options],
-        "local_paths": [str(path) for path in others.get("local_paths") or ()],
+        "local_paths": list(homes.local_paths(others.get("local_paths") or ())),
+        "manage_selinux": bool(others.get("manage_selinux", True)),
         "mount_timeout": timeout,
         "busy_timeout": 300,
     }

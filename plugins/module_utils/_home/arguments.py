@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, names
+from ansible_collections.azlin.storage.plugins.module_utils._common import endpoints, homes, names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import local_paths, preflight, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import preflight, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 # The smallest value of options that are a time in seconds.
@@ -58,7 +58,7 @@ def request_of(params):
         copy_back=params.get("copy_back") or "full",
         extra_options=extra,
         client=client,
-        local_paths=local_paths.parse(params.get("local_paths") or (), seed.OURS),
+        local_paths=homes.local_paths(params.get("local_paths") or ()),
         busy=params.get("busy") or "fail",
         busy_timeout=params.get("busy_timeout") or 0,
         confirm_timeout=params.get("confirm_timeout") or 0,

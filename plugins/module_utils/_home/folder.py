@@ -14,13 +14,12 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 
+from ansible_collections.azlin.storage.plugins.module_utils._common import homes
 from ansible_collections.azlin.storage.plugins.module_utils._home import atomic, trees
 
-DIRECTORY = ".azlin"
-# A file that shows for an instant whether a home can be written to.
-PROBE = ".azlin-probe"
-# What a share may hold and still count as empty, and what is never copied or removed.
-OURS = (DIRECTORY, PROBE, "lost+found", ".snapshot", ".snapshots")
+DIRECTORY = homes.FOLDER
+PROBE = homes.PROBE
+OURS = homes.OURS
 # Bytes. What is kept here is small; the user may put anything in its place.
 _LONGEST = 1 << 20
 

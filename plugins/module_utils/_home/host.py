@@ -29,6 +29,7 @@ class Host:
     state_dir: str = "/var/lib/azlin/nfs_home"
     run_dir: str = "/run/azlin"
     systemd: str = "/run/systemd/system"
+    selinux: str = "/sys/fs/selinux"
     metadata_url: str = instance.URL
     units: str = "/etc/systemd/system"
     python: str = "/usr/bin/python3"

@@ -15,11 +15,12 @@ import os
 import stat
 from contextlib import suppress
 
+from ansible_collections.azlin.storage.plugins.module_utils._common import homes
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import child, trees, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
 
-DIRECTORY = ".ssh"
+DIRECTORY = homes.KEYS
 FILE = "authorized_keys"
 _TEMPORARY = ".authorized_keys.azlin-new"
 _GROUP_OR_OTHERS_WRITE = 0o022

@@ -13,53 +13,21 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager, suppress
 
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import bind_line
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     child,
     exchange,
     holders,
-    keys,
     mountinfo,
     trees,
     users,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import fsync_dir
 
-# As for homes: what fstab takes without escapes.
-_PATH = re.compile(r"[A-Za-z0-9._+@-]+(?:/[A-Za-z0-9._+@-]+)*", re.ASCII)
 _TIMEOUT = 60
-
-
-def parse(values, reserved, option="local_paths"):
-    """Return the sorted tuple of relative paths of an option.
-
-    :param reserved: names in a home that belong on the share.
-    """
-    paths = []
-    for value in values:
-        text = str(value).rstrip("/")
-        parts = text.split("/")
-        if not _PATH.fullmatch(text) or {".", ".."} & set(parts):
-            raise invalid(
-                option,
-                value,
-                "a local path is relative to the home, of letters, digits and the characters . _ + @ -",
-                "Use for example .cache.",
-            )
-        if parts[0] in (keys.DIRECTORY, *reserved):
-            raise invalid(option, value, "it has to be on the share for every host to find it", "Leave it out.")
-        paths.append(text)
-    for path in paths:
-        for other in paths:
-            if other.startswith(path + "/"):
-                raise invalid(option, other, f"it lies in {path}, which is local already", "Leave it out.")
-    if len(set(paths)) != len(paths):
-        raise invalid(option, list(values), "a path is named twice", "Name it once.")
-    return tuple(sorted(paths))
 
 
 def store(home):

@@ -30,6 +30,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     obstacles,
     rescue,
     seed,
+    selinux,
     trees,
 )
 
@@ -138,6 +139,7 @@ def check_attach(host, situation, request):
             )
         return
     check_switch(host, request)
+    selinux.require(host.selinux, request.home)
     _plain_home(request, situation.attachment)
     if situation.attachment is None:
         obstacles.refuse_kernel_users(situation.mounts, request.home, local=True)

@@ -55,6 +55,7 @@ def test_the_program_runs_once_without_a_shell_and_is_told_all_in_one_argument()
         "client": "nfs",
         "mount_options": ["actimeo=30"],
         "local_paths": [".cache"],
+        "manage_selinux": True,
         "mount_timeout": 60,
         "busy_timeout": 300,
     }
@@ -80,6 +81,8 @@ def test_the_program_is_python_without_anything_a_template_engine_takes_for_its_
         ({"client": "smb"}, "client"),
         ({"options": ["soft"]}, "mount_options"),
         ({"home": "/home/../etc"}, "home"),
+        ({"local_paths": ["../beside"]}, "local_paths"),
+        ({"local_paths": [".azlin"]}, "local_paths"),
         ({"mount_timeout": -1}, "mount_timeout"),
     ],
 )

@@ -34,7 +34,7 @@ def cloud_config(**options):
 def test_it_is_cloud_config_that_azure_takes_with_long_lists_too():
     paths = [f".local/share/some-application-{number}" for number in range(20)]
     rendered = cloud_config(local_paths=paths, mount_options=["actimeo=30"], user="dev")
-    assert json.loads(rendered["runcmd"][0][3])["local_paths"] == paths
+    assert json.loads(rendered["runcmd"][0][3])["local_paths"] == sorted(paths)
     assert len(home_user_data(SOURCE, local_paths=paths).encode()) < MOST_BYTES
 
 
@@ -45,6 +45,14 @@ def test_the_role_installs_the_same_packages():
 
 def test_the_same_input_gives_the_same_text():
     assert home_user_data(SOURCE) == home_user_data(SOURCE)
+
+
+def test_lists_given_as_text_are_split_as_ansible_does():
+    rendered = cloud_config(local_paths=".cache,tmp", mount_options="actimeo=30")
+    wanted = json.loads(rendered["runcmd"][0][3])
+    assert (wanted["local_paths"], wanted["mount_options"]) == ([".cache", "tmp"], ["actimeo=30"])
+    with pytest.raises(AnsibleFilterError, match="local_paths: .* is not a list"):
+        home_user_data(SOURCE, local_paths={".cache": True})
 
 
 def test_bad_input_names_the_value():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 from dataclasses import replace
 
 import pytest
@@ -102,3 +103,22 @@ def test_what_does_not_pass_is_told_at_once(world, capsys):
     host = replace(world.host, mounter=Away(world.host.mounter, -1, "access_denied"))
     assert first_boot.attach(host, params(world)) == 1
     assert host.mounter.asked == 1 and told(capsys)["error_code"] == "access_denied"
+
+
+@pytest.mark.parametrize(("manage", "status"), [(True, 0), (False, 1)])
+def test_a_policy_that_keeps_sshd_from_the_share_is_changed_first_or_the_home_stays(
+    world, manage, status, tmp_path, monkeypatch, capsys
+):
+    """In place of the kernel files, and of setsebool a program that writes to them."""
+    boolean = pathlib.Path(world.host.selinux, "booleans/use_nfs_home_dirs")
+    boolean.parent.mkdir(parents=True)
+    boolean.write_text("0 0")
+    pathlib.Path(world.host.selinux, "enforce").write_text("1")
+    program = tmp_path / "setsebool"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "-P use_nfs_home_dirs on" ] && echo "1 1" > {boolean}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    wanted = cloud_init.request(SOURCE, USER, home=world.home, manage_selinux=manage)
+    assert first_boot.attach(world.host, wanted) == status
+    assert ("error_code" in told(capsys)) is not manage
+    assert boolean.read_text().strip() == ("1 1" if manage else "0 0")

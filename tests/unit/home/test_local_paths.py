@@ -15,7 +15,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     local_paths,
     manifest,
     mountinfo,
-    seed,
     trees,
     users,
 )
@@ -34,37 +33,6 @@ def home(base):
     write(path, ".local/share/other", "other")
     populate(path)
     return path
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        ["/absolute"],
-        ["../beside"],
-        ["a/../b"],
-        ["."],
-        ["./a"],
-        ["a//b"],
-        [""],
-        ["a b"],
-        ["a,b"],
-        ["x#y"],
-        [".ssh"],
-        [".ssh/keys"],
-        [".azlin"],
-        ["lost+found"],
-        [".cache", ".cache/pip"],
-        [".cache", ".cache/"],
-    ],
-)
-def test_paths_that_cannot_stay_local_are_refused(values):
-    with pytest.raises(AzlinError) as caught:
-        local_paths.parse(values, seed.OURS)
-    assert caught.value.error_code == "invalid_argument" and "local_paths" in caught.value.msg
-
-
-def test_paths_are_put_in_order_and_beginnings_of_names_are_no_parents():
-    assert local_paths.parse(["b/", ".cache2", ".cache"], seed.OURS) == (".cache", ".cache2", "b")
 
 
 def test_lines_of_fstab_wait_for_the_home():

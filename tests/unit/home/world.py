@@ -115,6 +115,7 @@ class World:
             state_dir=os.path.join(self.base, "state"),
             run_dir=os.path.join(self.base, "run"),
             systemd=os.path.join(self.base, "no-systemd"),
+            selinux=os.path.join(self.base, "no-selinux"),
             metadata_url="",
             lock_wait=1,
         )

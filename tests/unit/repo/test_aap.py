@@ -9,6 +9,7 @@ import pytest
 from tests.unit.repo import facts
 
 TEMPLATES = facts.load_yaml("extensions/aap/job_templates.yml")["controller_templates"]
+ENVIRONMENT = facts.load_yaml("extensions/aap/execution-environment.yml")["dependencies"]
 CHOICES = ("multiplechoice", "multiselect")
 
 
@@ -58,3 +59,25 @@ def test_a_deletion_asks_for_its_confirmation():
     template = next(template for template in TEMPLATES if playbook_of(template) == "delete")
     confirm = next(question for question in survey(template) if question["variable"] == "azlin_confirm")
     assert confirm["required"] and not confirm.get("default")
+
+
+def test_the_execution_environment_has_every_collection_that_the_playbooks_use():
+    used = set()
+    for path in facts.files("playbooks", "roles"):
+        if path.suffix == ".yml":
+            used |= set(re.findall(r"^\s+(?:- )?(\w+\.\w+)\.\w+:$", facts.read(path), re.MULTILINE))
+    names = {entry["name"] for entry in ENVIRONMENT["galaxy"]["collections"]}
+    assert used - {"ansible.builtin", "azlin.storage"} == names & used
+    assert "azure.azcollection" in used
+
+
+def test_what_is_left_out_of_what_other_collections_pin_is_there_as_this_one_needs_it():
+    """What is left out is left out of this collection's requirements too."""
+    own = facts.read("meta/requirements.txt").splitlines()
+    left_out = [line for line in own if re.split("[><=]", line)[0] in ENVIRONMENT["exclude"]["python"]]
+    assert left_out and set(left_out) <= set(ENVIRONMENT["python"])
+
+
+def test_a_survey_that_offers_a_family_asks_for_the_image():
+    asked = {question["variable"] for template in TEMPLATES for question in survey(template)}
+    assert {"azlin_vm_os_family", "azlin_vm_image"} <= asked
