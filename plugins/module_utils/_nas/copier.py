@@ -49,10 +49,10 @@ def main(words):
     for path in found:
         # The journal takes the number for the level of a warning.
         kept, other = os.fsdecode(os.path.join(target, path)), os.fsdecode(source)
-        print(f"<4>{kept!a} is of another kind in {other!a} and stays", file=sys.stderr)
+        sys.stderr.write(f"<4>{kept!a} is of another kind in {other!a} and stays\n")
     rules = b"".join(pattern(path) + b"\0" for path in found)
     return subprocess.run([words[0], "--from0", "--exclude-from=-", *words[1:]], input=rules, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))
