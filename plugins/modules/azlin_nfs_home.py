@@ -148,6 +148,13 @@ options:
       - This reads all files twice, and once over the network.
     type: bool
     default: false
+  manage_selinux:
+    description:
+      - Whether to turn the SELinux boolean C(use_nfs_home_dirs) on, for good, before an attach where SELinux is
+        enforced and it is off.
+      - With V(false) such a host is refused, since sshd could not read keys on the share.
+    type: bool
+    default: false
   client:
     description:
       - V(nfs) mounts in clear text.
@@ -194,7 +201,8 @@ seealso:
 requirements:
   - nfs-common (Debian, Ubuntu) or nfs-utils (RHEL, SUSE)
   - Linux 3.15 or newer, with the home on a file system that can exchange two names (ext4, xfs, btrfs)
-  - Where SELinux is enforced, its boolean C(use_nfs_home_dirs), which sshd needs for keys on a share
+  - Where SELinux is enforced, its boolean C(use_nfs_home_dirs), which sshd needs for keys on a share; see
+    O(manage_selinux)
 """
 
 EXAMPLES = r"""
@@ -441,6 +449,7 @@ def main():
             "busy_timeout": {"type": "int", "default": 300},
             "unsupported": {"type": "str", "choices": list(UNSUPPORTED), "default": "fail"},
             "checksum": {"type": "bool", "default": False},
+            "manage_selinux": {"type": "bool", "default": False},
             "confirm_timeout": {"type": "int", "default": 120},
             "confirmation": {"type": "str"},
         },

@@ -65,4 +65,5 @@ def request_of(params):
         confirmation=params.get("confirmation"),
         unsupported=params.get("unsupported") or "fail",
         checksum=bool(params.get("checksum")),
+        manage_selinux=bool(params.get("manage_selinux")),
     )

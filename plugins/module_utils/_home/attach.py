@@ -27,6 +27,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     records,
     rescue,
     seed,
+    selinux,
     sidecar,
     squash,
     trees,
@@ -60,6 +61,12 @@ class Mount(Operation):
             Step("unstage", self.unstage),
             Step("persist", self.persist, self.restore_fstab),
         ]
+
+    def start_guard(self):
+        """Let sshd read keys on a share, which stays so: other homes may need it by the time of an undo."""
+        if self.request.manage_selinux:
+            selinux.let_in(self.host.selinux, self.home)
+        super().start_guard()
 
     def mount(self):
         """Show the staged share at the home: takes an instant, and the mount flags are the stage's."""

@@ -14,7 +14,7 @@ import time
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import recover, run, selinux
+from ansible_collections.azlin.storage.plugins.module_utils._home import recover, run
 from ansible_collections.azlin.storage.plugins.module_utils._home.arguments import request_of
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
 
@@ -35,8 +35,6 @@ def attach(host, params, patience=_PATIENCE):
     """Attach a home; return 0, or 1 when it is as it was. Tells on standard output, which cloud-init keeps."""
     # Nobody waits for this login: it is proved by the run of Ansible that comes after.
     params = dict(params, state="attached", seed="if_empty", confirm_timeout=0, busy="wait")
-    if params.get("manage_selinux") and selinux.keeps_out(host.selinux):
-        selinux.let_in()
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -85,6 +85,7 @@ class Request:
     confirmation: str | None = None
     unsupported: str = "fail"
     checksum: bool = False
+    manage_selinux: bool = False
 
 
 def beside(home, purpose):

@@ -139,7 +139,8 @@ def check_attach(host, situation, request):
             )
         return
     check_switch(host, request)
-    selinux.require(host.selinux, request.home)
+    if not request.manage_selinux:
+        selinux.require(host.selinux, request.home)
     _plain_home(request, situation.attachment)
     if situation.attachment is None:
         obstacles.refuse_kernel_users(situation.mounts, request.home, local=True)

@@ -37,12 +37,15 @@ def require(folder, home):
         )
 
 
-def let_in():
-    """Turn the boolean on, for good; what comes of it shows in :func:`keeps_out`."""
+def let_in(folder, home):
+    """Turn the boolean on, for good, where it is in the way; fail if it stays off."""
+    if not keeps_out(folder):
+        return
     with suppress(OSError, subprocess.TimeoutExpired):
         # AnsibleModule.run_command knows no time limit.
         # pylint: disable-next=ansible-bad-function
         subprocess.run(_COMMAND, check=False, timeout=_TIMEOUT, stdin=subprocess.DEVNULL, cwd="/")
+    require(folder, home)
 
 
 def _read(folder, *names):
