@@ -35,6 +35,8 @@ NFS_MAGIC = 0x6969
 EXAMPLES = 1000
 # Directories of a tree that are open at a time: two for each level where it is copied.
 _OPEN_FILES = 65536
+# More than one is needed only while threads end.
+_ATTEMPTS = 10
 
 
 @dataclass
@@ -159,11 +161,19 @@ def walk(root, exclude=()):
 
 
 def remove(path):
-    """Remove a local tree, refusing to cross into another file system."""
+    """Remove a local tree, refusing to cross into another file system.
+
+    Threads of an ended copy that hung may add to it meanwhile: each makes the name that it was about to, and no more.
+    """
     parent = open_directory(os.path.dirname(path))
     try:
-        name = os.path.basename(path)
-        remove_below(parent, name, os.fstat(parent).st_dev)
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                remove_below(parent, os.path.basename(path), os.fstat(parent).st_dev)
+                return
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY or not left:
+                    raise
     finally:
         os.close(parent)
 

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import threading
+from contextlib import nullcontext
 
 import pytest
 
@@ -171,6 +172,23 @@ def test_removing_a_tree_stops_at_a_mount(tmp_path):
         subprocess.run(["umount", str(inner)], check=True)
     trees.remove(str(tmp_path / "tree"))
     assert not (tmp_path / "tree").exists()
+
+
+@pytest.mark.parametrize(("late", "gone"), [(3, True), (1000, False)])
+def test_removing_a_tree_that_threads_of_an_ended_copy_still_add_to(tmp_path, monkeypatch, late, gone):
+    folder = tmp_path / "tree" / "folder"
+    folder.mkdir(parents=True)
+    rmdir, names = os.rmdir, iter(range(late))
+
+    def add_and_remove(name, **options):
+        if name == "folder" and (number := next(names, None)) is not None:
+            (folder / f"late{number}").touch()
+        rmdir(name, **options)
+
+    monkeypatch.setattr(os, "rmdir", add_and_remove)
+    with nullcontext() if gone else pytest.raises(OSError, match="not empty"):
+        trees.remove(str(tmp_path / "tree"))
+    assert (tmp_path / "tree").exists() is not gone
 
 
 def test_names_that_vanish_during_a_survey_do_not_count(trees_of, monkeypatch):
