@@ -76,7 +76,7 @@ class Detach(Operation):
             Step("copy", self.copy),
             Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
-            Step("release", self.release, self.mount_again),
+            Step("release", self.release, self.take_back),
             Step("final", self.final),
             Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),
@@ -235,10 +235,17 @@ class Detach(Operation):
 
     def release(self):
         """Unmount the home. What started this run may sit in it (a shell of the user): that does not count."""
+        # First, since systemd mounts what fstab has for every login whose home it is.
+        self.change_fstab(self._without_entries)
         self.hide_local()
         while self._mount() is not None:
             if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
                 raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
+
+    def take_back(self):
+        """Undo: fstab, and then the mount."""
+        self.restore_fstab()
+        self.mount_again()
 
     def mount_again(self):
         """Undo: the share is on the home, by the stage if that is there."""
@@ -359,7 +366,7 @@ class DetachToBackup(Detach):
             Step("prepare", self.prepare, self.put_backup_back),
             Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
-            Step("release", self.release, self.mount_again),
+            Step("release", self.release, self.take_back),
             Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),
             Step("verify", self.verify),
