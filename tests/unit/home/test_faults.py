@@ -412,3 +412,17 @@ def test_check_mode_sees_that_an_unfinished_run_comes_first(world):
     assert predicted["changed"] and predicted["action"] == "recover"
     assert predicted["home"]["state"] == "attached" and predicted["home"]["source"] == SOURCE
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("copy_back", ["full", "none"])
+def test_fstab_lets_the_home_go_before_it_is_unmounted(world, copy_back):
+    """systemd mounts what fstab has for every login of the user."""
+    world.apply()
+    seen = {}
+
+    def look(*point):
+        with open(world.fstab, "rb") as stream:
+            seen[point] = world.home.encode() in stream.read()
+
+    world.apply("detached", copy_back=copy_back, checkpoint=look)
+    assert seen["before", "release"] and not seen["after", "release"] and not seen["before", "verify"]
