@@ -76,12 +76,12 @@ class Detach(Operation):
             Step("copy", self.copy),
             Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
-            Step("release", self.release, self.take_back),
+            Step("unpersist", self.unpersist, self.restore_fstab),
+            Step("release", self.release, self.mount_again),
             Step("final", self.final),
             Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),
             Step("verify", self.verify),
-            Step("unpersist", self.unpersist, self.restore_fstab),
             Step("unstage", self.unstage),
         ]
 
@@ -233,19 +233,16 @@ class Detach(Operation):
             return None
         return local or found if found is None else found + local
 
+    def unpersist(self):
+        """Have nothing mount the share any more: systemd does what fstab says for every login whose home it is."""
+        self.change_fstab(self._without_entries)
+
     def release(self):
         """Unmount the home. What started this run may sit in it (a shell of the user): that does not count."""
-        # First, since systemd mounts what fstab has for every login whose home it is.
-        self.change_fstab(self._without_entries)
         self.hide_local()
         while self._mount() is not None:
             if not self.host.mounter.unmount(self.home) and not self.host.mounter.unmount(self.home, lazy=True):
                 raise AzlinError("mount_failed", f"{self.home} could not be unmounted.")
-
-    def take_back(self):
-        """Undo: fstab, and then the mount."""
-        self.restore_fstab()
-        self.mount_again()
 
     def mount_again(self):
         """Undo: the share is on the home, by the stage if that is there."""
@@ -298,7 +295,7 @@ class Detach(Operation):
         """Put the mount point back, if the local directory is in its place."""
         if not os.path.lexists(self.replacement) or self._is_replacement(self.replacement):
             return
-        # A boot in between mounted the share over the local directory, by the line that fstab still had.
+        # Somebody mounted the share over the local directory.
         self.unmount_home()
         if self._is_replacement(self.home):
             exchange.exchange(self.replacement, self.home)
@@ -308,24 +305,18 @@ class Detach(Operation):
 
     def verify(self):
         """The user can work in the local home."""
-        self._refuse_mounted()
         self.verify_as_user()
+        self._refuse_mounted()
         self.end_window()
 
-    def unpersist(self):
-        """Do not mount the share at boot any more."""
-        self.change_fstab(self._without_entries)
-        # From here on nothing knows of the mount; what was quicker is seen.
-        self._refuse_mounted()
-
     def _refuse_mounted(self):
-        """As long as fstab has its line anybody may mount the share, which would then pass for the local home."""
+        """A share that somebody mounts at the home would pass for the local one."""
         mount = self._mount()
         if mount is not None:
             raise AzlinError(
                 "verify_failed",
                 f"{mount.source} was mounted at {self.home} again while that was detached.",
-                causes=[("mount -a, an automounter or another program mounts what fstab has", "stop it for a while")],
+                causes=[("an automounter or another program mounts the share", "stop it for a while")],
             )
 
     def _without_entries(self, text):
@@ -366,11 +357,11 @@ class DetachToBackup(Detach):
             Step("prepare", self.prepare, self.put_backup_back),
             Step("unrecord", self.unrecord),
             Step("quiesce", self.quiesce),
-            Step("release", self.release, self.take_back),
+            Step("unpersist", self.unpersist, self.restore_fstab),
+            Step("release", self.release, self.mount_again),
             Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),
             Step("verify", self.verify),
-            Step("unpersist", self.unpersist, self.restore_fstab),
         ]
 
     def prepare(self):

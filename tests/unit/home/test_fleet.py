@@ -115,7 +115,7 @@ def test_an_undone_attach_leaves_no_record_and_an_undone_detach_leaves_it(share,
     before = records.listed(share)
     for copy_back in ("full", "none"):
         with pytest.raises(AzlinError):
-            world.apply("detached", copy_back=copy_back, checkpoint=fail("unpersist"))
+            world.apply("detached", copy_back=copy_back, checkpoint=fail("verify"))
         assert records.listed(share) == before
 
 
