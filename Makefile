@@ -3,7 +3,7 @@ PYTHON := .cache/venv/bin/python
 HOSTS ?= 3
 STAGES ?=
 ARGS ?=
-.PHONY: help deps demo test lint build sanity unit integration faults molecule long test-faults test-matrix
+.PHONY: help deps demo test lint build sanity unit integration faults molecule matrix long test-faults test-matrix
 .PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach bench-control bench-sync clean
 
 help:  ## this list
@@ -18,7 +18,7 @@ demo:  ## create, attach, detach and delete on a lab of its own (root)
 test:  ## the tests (root); STAGES="lint unit" runs some, and `make long` those that take very long
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $(STAGES)
 
-lint build sanity unit integration faults molecule:  ## one stage of the tests
+lint build sanity unit integration matrix faults molecule:  ## one stage of the tests
 	@tools/bootstrap.sh test && $(PYTHON) tests/run.py $@
 
 long:  ## scenarios of minutes: twelve hosts, outages, squash, TLS, power cuts (root)

@@ -46,6 +46,8 @@ OLDEST = (
     "azure-mgmt-storage==23.1.*",
 )
 CELLS = {
+    # The one that every machine can have; the stage "matrix" of tests/run.py runs a part of its tests.
+    "here": Cell(f"{sys.version_info.major}.{sys.version_info.minor}", ("ansible-core", *OLDEST)),
     "oldest": Cell("3.10", ("ansible-core==2.17.*", *OLDEST)),
     "storage-23.1": Cell("3.11", ("ansible-core==2.19.*", "azure-mgmt-storage==23.1.*")),
     "storage-24": Cell("3.11", ("ansible-core==2.19.*", "azure-mgmt-storage==24.*")),

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Runs the tests in stages and closes with one line: ``N passed, N failed, N skipped``.
 
-Usage: tests/run.py [STAGE ...]      stages in their order: lint build sanity unit integration faults molecule;
-                             without names all of them, and the stage "long" by its name only
+Usage: tests/run.py [STAGE ...]      stages in their order: lint build sanity unit integration matrix faults
+                             molecule; without names all of them, and the stage "long" by its name only
 
 Run it with the Python of .cache/venv (``make test`` does). Everything a stage prints is streamed and kept in
 tests/output/<stage>.log. A stage that cannot run counts as one failure and says why.
@@ -336,6 +336,20 @@ def integration(shell: Shell, tally: Tally) -> None:
     pytest(shell, tally, "integration", *side_by_side, "-m", "not lab", "tests/integration", "tests/lab")
 
 
+def matrix(shell: Shell, tally: Tally) -> None:
+    """The oldest Azure libraries that are admitted, in their own environment; ``make test-matrix`` has the rest."""
+    files = ("test_credentials.py", "test_info_and_attachment.py", "test_storage_create.py", "test_storage_delete.py")
+    tests = ["tests/unit/azure", *(f"tests/integration/{name}" for name in files)]
+    results = junit_folder() / "matrix-here.xml"
+    results.unlink(missing_ok=True)
+    status, _output = shell.run(sys.executable, "-m", "tests.matrix", "here", "--tests", *tests)
+    if not results.exists():
+        raise CannotRun("its environment could not be made, or pytest wrote no report")
+    count_junit(results, tally)
+    if status and not tally.failed:
+        tally.fail(f"tests.matrix ended with status {status}")
+
+
 def faults(shell: Shell, tally: Tally) -> None:
     """Some of what ``make test-faults`` tries, always the same; its power cuts are in the stage "long"."""
     if os.geteuid() != 0:
@@ -422,6 +436,7 @@ STAGES: dict[str, Callable[[Shell, Tally], None]] = {
     "sanity": sanity,
     "unit": unit,
     "integration": integration,
+    "matrix": matrix,
     "faults": faults,
     "molecule": molecule,
     "long": long,
