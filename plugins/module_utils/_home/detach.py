@@ -75,8 +75,8 @@ class Detach(Operation):
             Step("prepare", self.prepare, self.remove_copy),
             Step("copy", self.copy),
             Step("unrecord", self.unrecord),
+            Step("unpersist", self.unpersist, self.persist_again),
             Step("quiesce", self.quiesce),
-            Step("unpersist", self.unpersist, self.restore_fstab),
             Step("release", self.release, self.mount_again),
             Step("final", self.final),
             Step("local", self.return_local, self.take_local),
@@ -234,8 +234,16 @@ class Detach(Operation):
         return local or found if found is None else found + local
 
     def unpersist(self):
-        """Have nothing mount the share any more: systemd does what fstab says for every login whose home it is."""
+        """Have nothing mount the share any more: systemd does what fstab says for every login whose home it is.
+
+        Before the window, since systemd may take long over its units when another mount point does not answer.
+        """
         self.change_fstab(self._without_entries)
+
+    def persist_again(self):
+        """Undo: a boot in between found no line to mount the share by."""
+        self.mount_again()
+        self.restore_fstab()
 
     def release(self):
         """Unmount the home. What started this run may sit in it (a shell of the user): that does not count."""
@@ -356,8 +364,8 @@ class DetachToBackup(Detach):
             Step("guard", self.start_guard, self.stop_guard),
             Step("prepare", self.prepare, self.put_backup_back),
             Step("unrecord", self.unrecord),
+            Step("unpersist", self.unpersist, self.persist_again),
             Step("quiesce", self.quiesce),
-            Step("unpersist", self.unpersist, self.restore_fstab),
             Step("release", self.release, self.mount_again),
             Step("local", self.return_local, self.take_local),
             Step("exchange", self.exchange, self.unexchange),

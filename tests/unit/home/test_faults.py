@@ -311,6 +311,21 @@ def test_a_share_that_is_mounted_over_the_local_home_after_a_kill(world, action)
     assert sorted(os.listdir(world.home)) == RESCUE
 
 
+def test_a_boot_before_the_home_was_unmounted_that_found_no_line_in_fstab(world):
+    """Nothing is on record of a share that was mounted by hand, so that only the undo can mount it."""
+    world.apply()
+    before = world.snapshot()
+    known = Journal(world.host.state_dir, USER)
+    known.attachment = None
+    known.save()
+    killed(world, "detach", "after", "unpersist")
+    for mount in (*mountinfo.below(mountinfo.read(), world.host.run_dir), world.mount()):
+        subprocess.run(["umount", mount.path], check=True)
+    assert recover.boot(world.host) == 0
+    assert Journal(world.host.state_dir, USER).transaction is None
+    assert world.snapshot()["fstab"] == before["fstab"] and world.mount() is not None
+
+
 def test_a_boot_in_the_middle_of_an_attach_that_found_its_line_in_fstab(world):
     before = world.snapshot()
     killed(world, "attach", "after", "keep")
@@ -425,4 +440,4 @@ def test_fstab_lets_the_home_go_before_it_is_unmounted(world, copy_back):
             seen[point] = world.home.encode() in stream.read()
 
     world.apply("detached", copy_back=copy_back, checkpoint=look)
-    assert seen["before", "unpersist"] and not seen["before", "release"] and not seen["before", "verify"]
+    assert seen["before", "unpersist"] and not seen["before", "quiesce"] and not seen["before", "verify"]
