@@ -26,9 +26,9 @@ from tests.faults.report import Point
 from tests.faults.states import neither
 from tests.faults.steps import step_names
 
-MOUNT_SECONDS = 30
+MOUNT_SECONDS = 90
 # Longer than the time limit of a mount.
-CUT_SECONDS = 45
+CUT_SECONDS = 110
 # A run that the server leaves waiting ends itself before, and its guard brings the home back.
 END_SECONDS = 300
 # Until all guests of a common fault have come to their steps, or have coped.
