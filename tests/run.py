@@ -499,6 +499,9 @@ def main() -> int:
     finally:
         if {"molecule", "long"} & set(chosen):
             lab_down()
+        for name in STAGES:
+            if name in chosen and name not in tallies:
+                tallies[name] = Tally(failed=1, problems=["it was not finished"])
         text = report(tallies)
         (OUTPUT / "summary.txt").write_text(text + "\n", encoding="utf-8")
         print(text, flush=True)

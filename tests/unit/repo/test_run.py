@@ -1,0 +1,48 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The closing line of a run of the tests: it is of this run, and counts what was not finished."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import run
+from tests.unit.repo import facts
+
+
+@pytest.mark.parametrize(
+    ("recipe", "closing"),
+    [
+        ("echo the environment could not be made; exit 1", "0 passed, 1 failed, 0 skipped"),
+        ("echo '3 passed, 1 failed, 0 skipped' > tests/output/summary.txt; exit 1", "3 passed, 1 failed, 0 skipped"),
+    ],
+)
+def test_the_closing_line_is_not_that_of_an_earlier_run(tmp_path, recipe, closing):
+    for folder in (".ci", "tests/output"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(facts.ROOT / ".ci/run", tmp_path / ".ci/run")
+    (tmp_path / "tests/output/summary.txt").write_text("7 passed, 0 failed, 0 skipped\n")
+    (tmp_path / "Makefile").write_text(f"test:\n\t@{recipe}\n")
+    ended = subprocess.run([tmp_path / ".ci/run"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert ended.stdout.splitlines()[-1] == closing
+    assert ended.returncode
+
+
+def test_what_was_cut_off_counts_as_failed(tmp_path, monkeypatch):
+    def cut_off(_shell, _tally):
+        sys.exit(143)  # What SIGTERM does.
+
+    stages = {"first": lambda _shell, tally: tally.check("it works", True), "second": cut_off, "third": cut_off}
+    monkeypatch.setattr(run, "OUTPUT", tmp_path)
+    monkeypatch.setattr(run, "STAGES", stages)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    with pytest.raises(SystemExit):
+        run.main()
+    *_, second, third, _empty, closing = (tmp_path / "summary.txt").read_text().splitlines()
+    assert closing == "1 passed, 2 failed, 0 skipped"
+    assert [second, third] == [f"FAILED {name}: it was not finished" for name in ("second", "third")]
