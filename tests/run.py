@@ -410,8 +410,13 @@ def run_molecule(shell: Shell, tally: Tally, command: str, scenario: str, *optio
     argv = ["molecule", "--base-config", "molecule/config.yml", command, "--scenario-name", scenario, *options]
     variables = {"AZLIN_LAB_DIR": str(LAB), "MOLECULE_EPHEMERAL_DIRECTORY": str(memory), **lab_credentials()}
     status, output = shell.run(*argv, **variables)
+    count_molecule(tally, command, scenario, status, output)
+
+
+def count_molecule(tally: Tally, command: str, scenario: str, status: int, output: str) -> None:
+    """Count the actions of a scenario by what molecule says of each."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    failed_before = tally.failed
+    passed_before, failed_before = tally.passed, tally.failed
     # What molecule says of every action as it ends, for example "[attach > verify] Executed: Successful".
     for name, action, outcome in re.findall(r"\[(\S+) (?:>|➜) (\S+)\] Executed: (\w+)", plain):
         if name != scenario or (scenario == "default" and action != command):
@@ -422,6 +427,8 @@ def run_molecule(shell: Shell, tally: Tally, command: str, scenario: str, *optio
             tally.fail(f"{name} > {action}: {outcome.lower()}")
     if status and tally.failed == failed_before:
         tally.fail(f"{command} {scenario}: status {status}")
+    if (tally.passed, tally.failed) == (passed_before, failed_before):
+        tally.fail(f"{command} {scenario}: nothing of it was seen to run")
 
 
 def lab_credentials() -> dict[str, str]:

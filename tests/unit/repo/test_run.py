@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The closing line of a run of the tests: it is of this run, and counts what was not finished."""
+"""The run of the tests itself: its closing line is of this run, and what did not run counts as failed."""
 
 from __future__ import annotations
 
@@ -46,3 +46,30 @@ def test_what_was_cut_off_counts_as_failed(tmp_path, monkeypatch):
     *_, second, third, _empty, closing = (tmp_path / "summary.txt").read_text().splitlines()
     assert closing == "1 passed, 2 failed, 0 skipped"
     assert [second, third] == [f"FAILED {name}: it was not finished" for name in ("second", "third")]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status", "said", "passed", "failed"),
+    [
+        (
+            "attach",
+            0,
+            "[attach > prepare] Executed: Successful\n\x1b[34m[attach > verify]\x1b[0m Executed: Successful",
+            2,
+            0,
+        ),
+        ("attach", 1, "[attach > prepare] Executed: Successful\n[attach > verify] Executed: Failed", 1, 1),
+        ("attach", 1, "[attach > prepare] Executed: Successful", 1, 1),
+        ("attach", 0, "[attach > verify] Done", 0, 1),
+        ("attach", 0, "[default > create] Executed: Successful\n[attach > verify] Executed: Skipped", 0, 1),
+        ("default", 0, "[default > create] Executed: Successful", 1, 0),
+    ],
+)
+def test_a_scenario_of_which_nothing_is_seen_has_not_passed(scenario, status, said, passed, failed):
+    tally = run.Tally()
+    run.count_molecule(tally, "create" if scenario == "default" else "test", scenario, status, said)
+    assert (tally.passed, tally.failed) == (passed, failed)
+
+
+def test_the_long_scenarios_are_there():
+    assert {path.parent.name for path in (facts.ROOT / "molecule").glob("*/molecule.yml")} >= run.LONG_SCENARIOS
