@@ -188,7 +188,7 @@ def lint(shell: Shell, tally: Tally) -> None:
         "ruff check": ["ruff", "check", "--no-cache"],
         "ruff format": ["ruff", "format", "--no-cache", "--check"],
         # Hosts may have a Python this machine has not: look for what came later than 3.9.
-        "vermin": ["vermin", "--quiet", "--violations", "--target=3.9-", "plugins"],
+        "vermin": ["vermin", "--quiet", "--violations", "--target=3.9-", "plugins", "playbooks", "roles"],
     }
     for name, argv in checks.items():
         status, _output = shell.run(*argv)
