@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from tests import sshd
-from tests.bench.attach.__main__ import CACHE, have_ansible_posix
+from tests.bench.packages import CACHE, have_collection
 from tests.bench.report import OURS, Report
 
 HERE = Path(__file__).resolve().parent
@@ -125,7 +125,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, help="only one size, so many files of 600 bytes")
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
-    have_ansible_posix()
+    have_collection("ansible.posix", CACHE)
     files = arguments.files
     sizes = {f"{files} files": (files, files * 600)} if files else SIZES
     with sshd.running() as box, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
