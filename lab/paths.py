@@ -68,11 +68,6 @@ class LabPaths:
         return self.state / "arm.json"
 
     @property
-    def seed_file(self) -> pathlib.Path:
-        """The Azure resources that ``up`` created."""
-        return self.state / "seed.json"
-
-    @property
     def ca_file(self) -> pathlib.Path:
         """Certificate authority of the Resource Manager."""
         return self.state / "ca.pem"

@@ -94,7 +94,11 @@ def start_tunnel(paths: LabPaths) -> None:
             cwd=pathlib.Path("/"),
             env=module_environment(),
         )
-        wait_for(lambda: tunnel.answers(paths) or not alive(record), START_SECONDS, "the start of TLS for NFS")
+        wait_for(
+            lambda: namespace.listens(paths, tunnel.PORT) or not alive(record),
+            START_SECONDS,
+            "the start of TLS for NFS",
+        )
         if not alive(record):
             raise LabError("TLS for NFS does not start: " + (paths.logs / "tunnel.log").read_text()[-2000:].strip())
 

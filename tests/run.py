@@ -188,7 +188,7 @@ def lint(shell: Shell, tally: Tally) -> None:
         "ruff check": ["ruff", "check", "--no-cache"],
         "ruff format": ["ruff", "format", "--no-cache", "--check"],
         # Hosts may have a Python this machine has not: look for what came later than 3.9.
-        "vermin": ["vermin", "--quiet", "--violations", "--target=3.9-", "plugins"],
+        "vermin": ["vermin", "--quiet", "--violations", "--target=3.9-", "plugins", "playbooks", "roles"],
     }
     for name, argv in checks.items():
         status, _output = shell.run(*argv)
@@ -410,8 +410,13 @@ def run_molecule(shell: Shell, tally: Tally, command: str, scenario: str, *optio
     argv = ["molecule", "--base-config", "molecule/config.yml", command, "--scenario-name", scenario, *options]
     variables = {"AZLIN_LAB_DIR": str(LAB), "MOLECULE_EPHEMERAL_DIRECTORY": str(memory), **lab_credentials()}
     status, output = shell.run(*argv, **variables)
+    count_molecule(tally, command, scenario, status, output)
+
+
+def count_molecule(tally: Tally, command: str, scenario: str, status: int, output: str) -> None:
+    """Count the actions of a scenario by what molecule says of each."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    failed_before = tally.failed
+    passed_before, failed_before = tally.passed, tally.failed
     # What molecule says of every action as it ends, for example "[attach > verify] Executed: Successful".
     for name, action, outcome in re.findall(r"\[(\S+) (?:>|➜) (\S+)\] Executed: (\w+)", plain):
         if name != scenario or (scenario == "default" and action != command):
@@ -422,6 +427,8 @@ def run_molecule(shell: Shell, tally: Tally, command: str, scenario: str, *optio
             tally.fail(f"{name} > {action}: {outcome.lower()}")
     if status and tally.failed == failed_before:
         tally.fail(f"{command} {scenario}: status {status}")
+    if (tally.passed, tally.failed) == (passed_before, failed_before):
+        tally.fail(f"{command} {scenario}: nothing of it was seen to run")
 
 
 def lab_credentials() -> dict[str, str]:
@@ -499,6 +506,9 @@ def main() -> int:
     finally:
         if {"molecule", "long"} & set(chosen):
             lab_down()
+        for name in STAGES:
+            if name in chosen and name not in tallies:
+                tallies[name] = Tally(failed=1, problems=["it was not finished"])
         text = report(tallies)
         (OUTPUT / "summary.txt").write_text(text + "\n", encoding="utf-8")
         print(text, flush=True)

@@ -8,10 +8,12 @@ No address of the lab exists outside the namespace, so a lab can neither disturb
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import pathlib
+import socket
 import threading
 import typing
 
@@ -60,6 +62,17 @@ def call_inside(paths: LabPaths, function: typing.Callable[[], Result]) -> Resul
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]
+
+
+def listens(paths: LabPaths, port: int) -> bool:
+    """Whether something accepts connections to a TCP port of the gateway."""
+
+    def connect() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((GATEWAY, port), timeout=2):
+            return True
+        return False
+
+    return call_inside(paths, connect)
 
 
 def exists(paths: LabPaths) -> bool:

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import socket
 
 from lab.errors import LabError
 from lab.mounts import unmount_below
-from lab.net.namespace import GATEWAY, call_inside
+from lab.net.namespace import listens
 from lab.nfs.config import EXPORTS, PORT, RECOVERY
 from lab.nfs.image import root_file_system
 from lab.paths import LabPaths
@@ -90,7 +88,7 @@ def start(paths: LabPaths) -> None:
             "/run/ganesha.pid",
         ]
     )
-    wait_for(lambda: answers(paths) or not_dead(paths), START_SECONDS, "the start of the NFS server")
+    wait_for(lambda: listens(paths, PORT) or not_dead(paths), START_SECONDS, "the start of the NFS server")
 
 
 def not_dead(paths: LabPaths) -> None:
@@ -99,17 +97,6 @@ def not_dead(paths: LabPaths) -> None:
         log = paths.logs / "ganesha.log"
         words = log.read_text(errors="replace")[-1500:] if log.exists() else "no output"
         raise LabError(f"the NFS server ended while it started: {words}")
-
-
-def answers(paths: LabPaths) -> bool:
-    """Whether the server accepts connections."""
-
-    def connect() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((GATEWAY, PORT), timeout=2):
-            return True
-        return False
-
-    return call_inside(paths, connect)
 
 
 def running(paths: LabPaths) -> bool:

@@ -24,7 +24,7 @@ import sys
 
 from lab.arm.metadata import FILE_SUFFIX
 from lab.dataplane import DataPlaneState
-from lab.net.namespace import GATEWAY, call_inside, enter_argv
+from lab.net.namespace import enter_argv
 from lab.paths import LabPaths
 from lab.processes import run
 
@@ -75,17 +75,6 @@ def rules(addresses) -> str:
 }}
 """
     return text
-
-
-def answers(paths: LabPaths) -> bool:
-    """Whether it accepts connections."""
-
-    def connect() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((GATEWAY, PORT), timeout=2):
-            return True
-        return False
-
-    return call_inside(paths, connect)
 
 
 class Tunnel:

@@ -426,11 +426,7 @@ def _warn(module, result):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {
-                "type": "str",
-                "choices": ["attached", "detached", "confirmed", "rolled_back"],
-                "default": "attached",
-            },
+            "state": {"type": "str", "choices": _STATES, "default": "attached"},
             "user": {"type": "str", "required": True},
             "home": {"type": "path"},
             "source": {"type": "str"},

@@ -58,7 +58,7 @@ def services(arm, name="hosts"):
     return [one["service"] for one in subnet(arm, name)["properties"].get("serviceEndpoints", [])]
 
 
-def approved(result):
+def endpoint_states(result):
     """The states of the private endpoints of a result."""
     return [one["state"] for one in assert_succeeded(result)["storage"]["network"]["private_endpoints"]]
 
@@ -177,7 +177,7 @@ BUSY = {
 @pytest.mark.parametrize("case", BUSY)
 def test_endpoint_while_the_account_is_busy(arm, case):
     arm.faults({"method": "PUT", "path": f"{ENDPOINT}$", "times": 2, **BUSY[case]})
-    assert approved(run_module(MODULE, **storage())) == ["Approved"]
+    assert endpoint_states(run_module(MODULE, **storage())) == ["Approved"]
     assert len(sent(arm, "PUT", ENDPOINT)) == 3
     assert_finished(arm, **storage())
 
@@ -210,7 +210,7 @@ def test_account_was_deleted_under_its_endpoint(arm, made_again):
 
     result = run_module(MODULE, **storage())
 
-    assert approved(result) == ["Approved"]
+    assert endpoint_states(result) == ["Approved"]
     assert ("delete", "private endpoint teamhomes01-pe") in [(one["action"], one["resource"]) for one in result["plan"]]
     assert_finished(arm, **storage())
 
@@ -228,7 +228,7 @@ def test_central_zone_is_used_and_none_is_made(arm):
     options = storage(network=endpoint_network(dns={"zone_id": central_zone(arm)}))
     arm.faults({"method": "PUT", "path": f"{ZONE}$", "status": 403, "code": "AuthorizationFailed", "times": 0})
 
-    assert approved(run_module(MODULE, **options)) == ["Approved"]
+    assert endpoint_states(run_module(MODULE, **options)) == ["Approved"]
 
     assert not exists(arm, network_id(arm, ZONE), DNS_API)
     assert_finished(arm, **options)
@@ -237,7 +237,7 @@ def test_central_zone_is_used_and_none_is_made(arm):
 @failure_mode(21)
 def test_zone_is_somebody_elses_job(arm):
     options = storage(network=endpoint_network(dns={"manage": False}))
-    assert approved(run_module(MODULE, **options)) == ["Approved"]
+    assert endpoint_states(run_module(MODULE, **options)) == ["Approved"]
     assert not [path for _method, path in writes(arm) if "privateDns" in path]
     assert_finished(arm, **options)
 
@@ -254,7 +254,7 @@ def link(arm, zone, name):
 def test_link_of_somebody_else_is_reused(arm):
     arm.request("PUT", network_id(arm, ZONE), {"location": "global"}, DNS_API)
     link(arm, network_id(arm, ZONE), "theirs")
-    assert approved(run_module(MODULE, **storage())) == ["Approved"]
+    assert endpoint_states(run_module(MODULE, **storage())) == ["Approved"]
     links = arm.request("GET", network_id(arm, f"{ZONE}/virtualNetworkLinks"), api_version=DNS_API)["value"]
     assert [one["name"] for one in links] == ["theirs"]
     assert_finished(arm, **storage())
@@ -286,7 +286,7 @@ def test_endpoint_waits_for_approval_by_hand(arm):
     body = {"location": "westus2", "tags": made["tags"], "properties": properties}
     arm.request("PUT", network_id(arm, ENDPOINT), body, NETWORK_API)
 
-    assert approved(run_module(MODULE, **storage())) == ["Pending"]
+    assert endpoint_states(run_module(MODULE, **storage())) == ["Pending"]
 
     waiting = account(arm)["properties"]["privateEndpointConnections"][0]
     state = {"properties": {"privateLinkServiceConnectionState": {"status": "Approved"}}}

@@ -21,15 +21,20 @@ def reaches(used_bytes, size_gib, percent):
     return used_bytes * 100 >= percent * size_gib * GIB
 
 
-def warnings(name, share, used_bytes, size_gib):
-    """What to say of the fullness of a share, in a list; None when size or use are unknown."""
+def level_reached(used_bytes, size_gib):
+    """The highest of LEVELS that a use reaches, 0 if it reaches none; None when size or use are unknown."""
     if used_bytes is None or not size_gib:
         return None
-    reached = [level for level in LEVELS if reaches(used_bytes, size_gib, level)]
+    return max((level for level in LEVELS if reaches(used_bytes, size_gib, level)), default=0)
+
+
+def warnings(name, share, used_bytes, size_gib):
+    """What to say of the fullness of a share, in a list; None when size or use are unknown."""
+    reached = level_reached(used_bytes, size_gib)
     if not reached:
-        return []
+        return None if reached is None else []
     return [
-        f"{name}/{share} has reached {reached[-1]} % of its size: {used_bytes / GIB:.1f} of {size_gib} GiB are used. "
+        f"{name}/{share} has reached {reached} % of its size: {used_bytes / GIB:.1f} of {size_gib} GiB are used. "
         "Enlarge it with 'ansible-playbook azlin.storage.grow', or with a bigger size and "
         "'ansible-playbook azlin.storage.create'."
     ]

@@ -258,7 +258,7 @@ class Copier:
         """Open the directory in the target; make it if it is not there, and return whether that was so."""
         parent = self._target(directory.parent)
         if exists:
-            present = _status(parent, directory.name)
+            present = trees.status_of(parent, directory.name)
             if present is not None and stat.S_ISDIR(present.st_mode):
                 directory.target = trees.open_directory(directory.name, parent)
                 return False
@@ -416,7 +416,7 @@ class Copier:
 
     def _copy_entry(self, directory, name, exists):
         status = os.stat(name, dir_fd=directory.handle, follow_symlinks=False)
-        present = _status(self._target(directory), name) if exists else None
+        present = trees.status_of(self._target(directory), name) if exists else None
         if present is not None and stat.S_IFMT(present.st_mode) != stat.S_IFMT(status.st_mode):
             trees.remove_below(directory.target, name, self._device)
             present = None
@@ -628,7 +628,7 @@ class Copier:
             self._report.files += 1
         self._tell(1, 0)
         if exists:
-            wanted, present = _status(place, first), _status(target, name)
+            wanted, present = trees.status_of(place, first), trees.status_of(target, name)
             if present is not None and wanted is not None and os.path.samestat(present, wanted):
                 return
             if present is not None:
@@ -712,10 +712,3 @@ def _set_times(where, status):
 
 def _set_link_times(directory, name, status):
     os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=directory, follow_symlinks=False)
-
-
-def _status(handle, name):
-    try:
-        return os.stat(name, dir_fd=handle, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

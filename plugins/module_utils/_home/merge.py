@@ -347,7 +347,7 @@ class Merge:
         with _below(target, directory) as parent:
             new = f"{name}.{_REPLACED}"
             number = 0
-            while _status(parent, new) is not None:
+            while trees.status_of(parent, new) is not None:
                 number += 1
                 new = f"{name}.{_REPLACED}.{number}"
             os.rename(name, new, src_dir_fd=parent, dst_dir_fd=parent)
@@ -358,7 +358,7 @@ class Merge:
         """Remove what this host put on the share and what is out of date."""
         directory, _slash, name = path.rpartition("/")
         with _below(target, directory) as parent:
-            present = _status(parent, name)
+            present = trees.status_of(parent, name)
             if present is not None and self._own(parent, name, path, present):
                 os.unlink(name, dir_fd=parent)
 
@@ -381,7 +381,7 @@ class Merge:
         directory, _slash, name = path.rpartition("/")
         try:
             with _below(source, directory) as origin:
-                text, status = os.readlink(name, dir_fd=origin), _status(origin, name)
+                text, status = os.readlink(name, dir_fd=origin), trees.status_of(origin, name)
         except OSError as error:
             if error.errno in (*trees.GONE, errno.EINVAL):
                 return
@@ -439,7 +439,7 @@ class Merge:
         origin_directory, _slash, origin_name = origin.rpartition("/")
         directory, _slash, name = path.rpartition("/")
         with _below(target, origin_directory) as first, _below(target, directory) as parent:
-            status = _status(first, origin_name)
+            status = trees.status_of(first, origin_name)
             if status is None:
                 return
             self._placed.add(path, _stamp(status))
@@ -496,18 +496,11 @@ def _statuses(handle):
     return found
 
 
-def _status(handle, name):
-    try:
-        return os.stat(name, dir_fd=handle, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
 def _exists(root, path):
     directory, _slash, name = path.rpartition("/")
     try:
         with _below(root, directory) as parent:
-            return _status(parent, name) is not None
+            return trees.status_of(parent, name) is not None
     except OSError as error:
         if error.errno in trees.GONE:
             return False

@@ -116,7 +116,7 @@ def _apply(host, request, check_mode, checkpoint):
             transaction.run(chosen, journal, interrupts, checkpoint)
         return _result(host, request, journal, before, chosen, unfinished)
     if check_mode:
-        return _prediction(host, request, journal, before, operation, unfinished)
+        return _prediction(host, request, before, operation, unfinished)
     return dict(_result(host, request, journal, before, None, unfinished), host_record=_seen(host, request))
 
 
@@ -243,7 +243,7 @@ def _awaited(journal):
     return {"id": journal.transaction["id"], "seconds": journal.transaction["confirm"]["seconds"]}
 
 
-def _prediction(host, request, journal, before, operation, unfinished):
+def _prediction(host, request, before, operation, unfinished):
     after = dict(before)
     if (unfinished or operation is not None) and request.state == "attached":
         entries = fstab.entries_for(preflight.wanted_fstab(fstab.read(host.fstab), request), request.home)

@@ -82,6 +82,14 @@ def identity(handle):
     return status.st_dev, status.st_ino
 
 
+def status_of(parent, name):
+    """The status of a name in an open directory, of a symbolic link itself; None if there is none."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
 def open_below(root, path):
     """Open the directory at a relative path below an open one, without following any symbolic link."""
     handle = os.dup(root)

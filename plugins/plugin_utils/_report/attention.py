@@ -14,6 +14,7 @@ from ansible_collections.azlin.storage.plugins.plugin_utils._report.mounts impor
 CRITICAL, WARNING, UNSURE, FINE = LEVELS = ("critical", "warning", "unknown", "fine")
 # Percent of the size. Writes fail at 100, and growing a share takes minutes.
 WARNING_PERCENT, CRITICAL_PERCENT = capacity.LEVELS
+_LEVEL_OF_USE = {None: UNSURE, 0: FINE, WARNING_PERCENT: WARNING, CRITICAL_PERCENT: CRITICAL}
 # Days until the share is full.
 CRITICAL_DAYS, WARNING_DAYS = 7, 30
 
@@ -29,20 +30,17 @@ def level(found):
     return found[0][0] if found else FINE
 
 
-def of_percent(percent):
-    """The level of a utilisation."""
-    if percent is None:
-        return UNSURE
-    return CRITICAL if percent >= CRITICAL_PERCENT else WARNING if percent >= WARNING_PERCENT else FINE
+def of_use(storage):
+    """The level of the use of a storage."""
+    return _LEVEL_OF_USE[capacity.level_reached(storage["used_bytes"], storage["size_gib"])]
 
 
 def _of_size(storage, days):
-    reached = of_percent(storage["utilization_percent"])
-    if reached == UNSURE:
+    reached = capacity.level_reached(storage["used_bytes"], storage["size_gib"])
+    if reached is None:
         yield UNSURE, "How much is used is unknown."
-    elif reached != FINE:
-        limit = CRITICAL_PERCENT if reached == CRITICAL else WARNING_PERCENT
-        yield reached, f"At least {limit} % of the size are used."
+    elif reached:
+        yield of_use(storage), f"At least {reached} % of the size are used."
     if days is not None and days <= WARNING_DAYS:
         when = f"in about {days} days" if days > 1 else "within two days"
         yield CRITICAL if days <= CRITICAL_DAYS else WARNING, f"At the present growth it is full {when}."

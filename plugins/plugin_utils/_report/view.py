@@ -70,7 +70,7 @@ def _storage(storage, mounted, moment):
         "used": words.gib(storage["used_bytes"]),
         "used_bytes": storage["used_bytes"],
         "percent": storage["utilization_percent"],
-        "percent_level": attention.of_percent(storage["utilization_percent"]),
+        "use_level": attention.of_use(storage),
         "utilization": words.percent(storage["utilization_percent"]),
         "growth": words.growth(growth),
         "bytes_a_day": growth,

@@ -60,8 +60,14 @@ def _read(path):
 
 def _write(path, numbers):
     descriptor, name = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".azlin-")
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(numbers, file, indent=1)
-        file.write("\n")
-    os.chmod(name, 0o644)
-    os.replace(name, path)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(numbers, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -18,14 +18,13 @@ import statistics
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
+from tests.bench.packages import CACHE, have_collection
 from tests.bench.report import OURS, Report
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-CACHE = REPOSITORY / ".cache" / "bench"
 ACCOUNT = "benchattach01"
 TOOLS = {"ours": OURS, "usual": "usual playbook"}
 CASES = {"fill an empty share": "worker-1", "adopt a filled share": "worker-2", "nothing to do": "worker-2"}
@@ -95,34 +94,6 @@ class Bench:
         }
 
 
-def have_ansible_posix() -> None:
-    """Take ansible.posix out of the package `ansible`, the only one that a package index has it in."""
-    if (CACHE / "collections/ansible_collections/ansible/posix/MANIFEST.json").exists():
-        return
-    # The release of the package that goes with each ansible-core is seven ahead of its minor version.
-    version = subprocess.run(
-        [sys.executable, "-c", "import ansible.release as r; print(r.__version__)"], capture_output=True, check=True
-    )
-    release = int(version.stdout.split(b".")[1]) - 7
-    argv = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(CACHE),
-        f"ansible=={release}.*",
-    ]
-    subprocess.run(argv, check=True)
-    (wheel,) = CACHE.glob("ansible-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        wanted = [name for name in archive.namelist() if name.startswith("ansible_collections/ansible/posix/")]
-        archive.extractall(CACHE / "collections", wanted)
-    wheel.unlink()
-
-
 def measure(bench: Bench, rounds: int) -> dict:
     """The samples of every case and tool."""
     samples: dict = {(case, tool): [] for case in CASES for tool in TOOLS}
@@ -152,7 +123,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the lab up at the end")
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
-    have_ansible_posix()
+    have_collection("ansible.posix", CACHE)
     bench = Bench(arguments.state_dir.resolve())
     bench.log.unlink(missing_ok=True)
     try:

@@ -26,11 +26,11 @@ from lab.arm.client import LabClient
 from lab.arm.profiles import PROFILES, Profile
 from lab.arm.seed import GROUP, LOCATION, seed
 from tests.bench.control.peer import have_peer
+from tests.bench.packages import CACHE
 from tests.bench.report import OURS, Report
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-CACHE = REPOSITORY / ".cache" / "bench"
 PEER = "azure.azcollection"
 CASES = {
     "create": {"state": "present", "size": "100"},

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from tests import sshd
-from tests.bench.attach.__main__ import CACHE, have_ansible_posix
+from tests.bench.packages import CACHE, have_collection
 from tests.bench.report import OURS, Report
 
 HERE = Path(__file__).resolve().parent
@@ -60,15 +60,16 @@ class Bench:
             target = f"{sshd.USER}@127.0.0.1:{self.box.home}/"
             argv = ["rsync", "-a", f"--rsh={shell}", f"{source}/", target]
         else:
-            playbook = HERE / ("ours.yml" if tool == OURS else "posix.yml")
-            given = {"source": str(source), "user": sshd.USER, "home": str(self.box.home)}
+            playbook, given = self.play(tool, source)
             ansible = str(Path(sys.executable).parent / "ansible-playbook")
-            argv = [ansible, "-i", str(self.inventory), "-e", json.dumps(given), str(playbook)]
+            argv = [ansible, "-i", str(self.inventory), "-e", json.dumps(given), playbook]
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": f"{REPOSITORY / '.cache/collections'}:{CACHE / 'collections'}",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.box.folder / "cp"),
             "ANSIBLE_NOCOLOR": "1",
+            # As README.md advises; this sshd has no sftp besides.
+            "ANSIBLE_PIPELINING": "1",
             "LC_ALL": "C.UTF-8",
         }
         began = time.monotonic()
@@ -81,6 +82,15 @@ class Bench:
         if done.returncode:
             sys.exit(f"{tool} failed; see {self.log}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return seconds
+
+    def play(self, tool: str, source: Path) -> tuple[str, dict]:
+        """The playbook of a tool and its variables; ours is the one that users start, with all that it looks at."""
+        home = str(self.box.home)
+        if tool == OURS:
+            # Root of this sshd has a sudo that leads to the user; the user has none that leads to root.
+            variables = {"ansible_user": "root", "azlin_hosts": "all", "azlin_user": sshd.USER, "azlin_home": home}
+            return "azlin.storage.sync", {**variables, "azlin_sync_source": str(source)}
+        return str(HERE / "posix.yml"), {"source": str(source), "home": home}
 
     def empty(self) -> None:
         subprocess.run(["find", str(self.box.home), "-mindepth", "1", "-delete"], check=True)
@@ -115,7 +125,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, help="only one size, so many files of 600 bytes")
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
-    have_ansible_posix()
+    have_collection("ansible.posix", CACHE)
     files = arguments.files
     sizes = {f"{files} files": (files, files * 600)} if files else SIZES
     with sshd.running() as box, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:

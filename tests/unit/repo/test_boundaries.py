@@ -88,6 +88,11 @@ def test_common_code_knows_neither_world(path):
     assert not [name for name in imports(path) if name.startswith((f"{UTILS}._azure", f"{UTILS}._home"))]
 
 
+@pytest.mark.parametrize("path", [p for p in PYTHON if {"_common", "_azure", "_home"} & set(p.parts)], ids=str)
+def test_only_the_nas_lab_knows_its_servers(path):
+    assert not [name for name in imports(path) if name.startswith(f"{UTILS}._nas")]
+
+
 @pytest.mark.parametrize("path", [p for p in PYTHON if "_azure" in p.parts], ids=str)
 def test_azure_code_does_not_know_the_hosts(path):
     assert not [name for name in imports(path) if name.startswith(f"{UTILS}._home")]

@@ -153,6 +153,20 @@ def test_nobody_was_asked():
     assert one(days=fleet.grown(250, 0), machines=[("a", "azureuser")], hosts={})["level"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("missing", "share", "level"),
+    [(0, 80, "warning"), (1, 80, "fine"), (40_000, 80, "fine"), (0, 90, "critical"), (1, 90, "warning")],
+)
+def test_the_report_warns_where_the_status_warns(missing, share, level):
+    # Of 500 GiB: 40,000 bytes less than 80 % are shown as 80.0 %.
+    storage = fleet.storage(used=500 * share / 100 - missing / fleet.GIB)
+    assert (storage["used_bytes"], storage["utilization_percent"]) == (500 * share * fleet.GIB // 100 - missing, share)
+    assert attention.of_use(storage) == level
+    assert bool(storage["warnings"]) == (level != "fine")
+    said = [sentence for _level, sentence in attention.notices(storage, None, [])]
+    assert any("% of the size" in sentence for sentence in said) == (level != "fine")
+
+
 def test_what_azure_says_of_account_and_network():
     storage = fleet.storage(days=fleet.grown(250, 0))
     storage["provisioning_state"] = "ResolvingDNS"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import stat
@@ -318,6 +319,21 @@ def test_another_file_is_never_written_over(tmp_path, content):
     with pytest.raises(AzlinError, match=shlex.quote(str(file))):
         counter.count(str(file), "box", {})
     assert file.read_text() == content
+
+
+def test_numbers_that_cannot_be_written_leave_the_file_and_nothing_else(tmp_path):
+    file = tmp_path / "count.json"
+    counter.count(str(file), "box", {})
+    before = file.read_text()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(AzlinError, match="too large"):
+            counter.count(str(file), "box", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_text() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"count.json", "count.json.lock"}
 
 
 def test_moments_are_in_utc():
