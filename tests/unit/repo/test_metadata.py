@@ -29,6 +29,13 @@ def test_collection_depends_on_no_other():
     assert facts.load_yaml("galaxy.yml")["dependencies"] == {}
 
 
+def test_what_git_ignores_does_not_come_into_the_artifact():
+    lines = [line.rstrip("/") for line in facts.read(".gitignore").splitlines() if line and not line.startswith("#")]
+    # Ansible leaves the last one out by itself.
+    left_out = {*facts.load_yaml("galaxy.yml")["build_ignore"], "__pycache__"}
+    assert [line for line in lines if not {line, line.split("/")[0]} & left_out] == []
+
+
 def test_newest_release_of_the_changelog_is_the_version():
     releases = facts.load_yaml("changelogs/changelog.yaml")["releases"]
     newest = max(releases, key=lambda version: tuple(map(int, version.split("."))))
