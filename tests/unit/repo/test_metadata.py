@@ -53,3 +53,11 @@ def test_changelog_names_every_module_and_playbook():
 def test_modules_documented_for_host_and_controller_know_their_names():
     for module in facts.modules():
         assert facts.module_documentation(module)["module"] == module
+
+
+@pytest.mark.parametrize("role", facts.roles())
+def test_no_role_promises_a_system_on_which_ansible_installs_nothing(role):
+    """The package manager of EL 8 is for a Python that ansible-core supports no more from 2.17 on."""
+    platforms = facts.load_yaml(f"roles/{role}/meta/main.yml")["galaxy_info"]["platforms"]
+    versions = [version for platform in platforms if platform["name"] == "EL" for version in platform["versions"]]
+    assert not {"all", "8"} & set(versions)
