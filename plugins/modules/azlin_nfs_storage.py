@@ -34,8 +34,8 @@ options:
   state:
     description:
       - V(present) creates the storage or brings it to what the options say.
-      - V(absent) deletes the share and, when the account holds no other share, its private endpoint with the DNS
-        records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
+      - V(absent) deletes the share and, when the account holds no other share, its private endpoints that carry the tag
+        C(managed-by=azlin), with their DNS records, and the account. RV(recovery) names the endpoints that stay. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
         shares with attached homes, as they are recorded in Azure and in O(used_by), and shares with snapshots, unless
         O(delete_snapshots) is set. The virtual network and the DNS
         zone stay.

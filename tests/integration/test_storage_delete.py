@@ -13,8 +13,10 @@ from tests.integration.support import (
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    assert_forecast,
     before_the_first_write,
     deletion,
+    endpoint_network,
     exists,
     network_id,
     run_module,
@@ -59,6 +61,32 @@ def test_deletion(arm):
     assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
     assert exists(arm, network_id(arm, ZONE), DNS_API)
     assert exists(arm, network_id(arm, "virtualNetworks/lab-vnet"), NETWORK_API)
+
+
+def test_an_endpoint_with_a_name_of_its_own_goes_with_the_account(arm):
+    run_module(MODULE, **storage(network=endpoint_network(endpoint_name="second")))
+
+    result = assert_forecast(arm, MODULE, **deletion())
+
+    assert "private endpoint second" in [step["resource"] for step in result["plan"]]
+    assert "stay" not in result["recovery"]
+    assert not exists(arm, network_id(arm, "privateEndpoints/second"), NETWORK_API)
+    assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("name", ["teamhomes01-pe", "second"])
+def test_endpoints_of_others_stay_and_are_named(arm, name):
+    run_module(MODULE, **storage(network=endpoint_network(endpoint_name=name)))
+    path = network_id(arm, f"privateEndpoints/{name}")
+    theirs = arm.request("GET", path, api_version=NETWORK_API)
+    arm.request("PUT", path, {**theirs, "tags": {}}, NETWORK_API)
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["recovery"].endswith(f"or the identity may not see them: {path}.")
+    assert exists(arm, path, NETWORK_API)
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
 
 def test_second_deletion_finds_nothing(arm):

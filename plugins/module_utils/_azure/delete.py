@@ -11,10 +11,12 @@ from __future__ import annotations
 import datetime
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result, softdelete
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removed_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removal_of, removed_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import timestamp
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
 
 # Days in which Azure can recover a deleted account on a best-effort basis. Source: Azure docs,
 # storage-account-recover.
@@ -22,7 +24,7 @@ ACCOUNT_RECOVERY_DAYS = 14
 
 
 def plan_deletion(wanted, present):
-    """Return the steps that delete a share and, when it is the last one, its account and endpoint.
+    """Return the steps that delete a share and, when it is the last one, its account and our endpoints.
 
     The share goes first: if Azure refuses that, because of snapshots or a lock, everything still works. The virtual
     network, the DNS zone and its links stay, since other storages may use them.
@@ -34,9 +36,13 @@ def plan_deletion(wanted, present):
     if guards.other_shares(wanted, present):
         return steps
     steps += removed_endpoint(wanted, present, needs=("share",))
+    for number, (endpoint, group) in enumerate(present.other_endpoints):
+        if guards.is_own_endpoint(endpoint, wanted.account):
+            endpoint_id = names.parse_resource_id(endpoint["id"], "id")
+            steps += removal_of(endpoint_id, endpoint, group, needs=("share",), mark=f"_{number}")
     if present.account is not None:
         view = {"location": present.account.get("location"), "sku": dig(present.account, "sku", "name")}
-        needs = ("share", "zone_group", "endpoint")
+        needs = tuple(step.key for step in steps)
         steps.append(deletion_of("account", "storage account", wanted.account, view, needs))
     return steps
 
@@ -65,7 +71,25 @@ def recovery(wanted, present, plan):
     return (
         f"Storage account {wanted.account.name} is deleted. {_lost_words(wanted, present)} Azure can often recover a "
         f"deleted account within {ACCOUNT_RECOVERY_DAYS} days, if no other account took its name and its resource "
-        "group still exists (Azure portal: Storage accounts, Restore)."
+        f"group still exists (Azure portal: Storage accounts, Restore).{_left_words(present, plan)}"
+    )
+
+
+def _left_words(present, plan):
+    """Which private endpoints of the account stay: those that are not ours, or that we may not see."""
+    read = [present.endpoint, *(endpoint for endpoint, _group in present.other_endpoints)]
+    there = [one["id"] for one in read if one is not None] + [str(one) for one in present.hidden_endpoints]
+    gone = [str(step.id) for step in plan]
+    left = [
+        str(one)
+        for one in result.endpoint_ids(present.account)
+        if any(names.same_id(one, known) for known in there) and not any(names.same_id(one, other) for other in gone)
+    ]
+    if not left:
+        return ""
+    return (
+        f" These private endpoints of it stay and are billed further, since they do not carry the tag "
+        f"{TAG_KEY}={TAG_VALUE} or the identity may not see them: {', '.join(left)}."
     )
 
 

@@ -48,6 +48,9 @@ class Present:
     moment: datetime.datetime | None = None
     endpoint: dict | None = None
     zone_group: dict | None = None
+    # Of an account that is to go: its further endpoints with their zone groups, and the ids of those not shown to us.
+    other_endpoints: tuple = ()
+    hidden_endpoints: tuple = ()
     zone: dict | None = None
     links: tuple = ()
     virtual_networks: dict = field(default_factory=dict)

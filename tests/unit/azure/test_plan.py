@@ -425,6 +425,17 @@ def test_deletion_leaves_an_endpoint_that_is_not_ours():
     assert [step.key for step in delete.plan_deletion(make.wanted(), present)] == ["share", "account"]
 
 
+def test_deletion_takes_every_endpoint_of_ours_before_the_account():
+    second = {**make.endpoint(), "id": f"{make.ENDPOINT_ID}2"}
+    theirs = {**make.endpoint(), "id": f"{make.ENDPOINT_ID}3", "tags": {}}
+    present = make.complete(other_endpoints=((second, make.zone_group()), (theirs, None)))
+    found = delete.plan_deletion(make.wanted(), present)
+    deleted = [str(step.id) for step in found if step.kind == "private endpoint"]
+    assert deleted == [make.ENDPOINT_ID, f"{make.ENDPOINT_ID}2"]
+    assert len({step.key for step in found}) == len(found) == 6
+    assert order_of(found)[-1] == "account"
+
+
 def test_what_can_be_recovered():
     wanted, present = make.wanted(), make.complete(file_service=make.file_service(shareDeleteRetentionPolicy=None))
     found = delete.plan_deletion(wanted, present)
