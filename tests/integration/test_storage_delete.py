@@ -181,6 +181,29 @@ def test_account_with_other_shares_stays(arm):
     assert run_module(MODULE, **storage(share="projects"))["changed"] is False
 
 
+def test_several_shares_go_together_and_all_are_looked_at_before(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+    attach(share="projects")
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **deletion(more_shares=["projects"]))
+
+    assert refused["error_code"] == "in_use" and "teamhomes01/projects" in refused["msg"]
+    assert writes(arm) == []
+    attach("absent", share="projects")
+    result = assert_forecast(arm, MODULE, **deletion(more_shares=["projects", "home", "nowhere"]))
+    assert [step["resource"] for step in result["plan"]] == [
+        "share home",
+        "share projects",
+        "DNS zone group of teamhomes01-pe",
+        "private endpoint teamhomes01-pe",
+        "storage account teamhomes01",
+    ]
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+    assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
+
+
 def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch):
     run_module(MODULE, **storage())
     share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects")

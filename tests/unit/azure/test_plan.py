@@ -462,6 +462,20 @@ def test_soft_deleted_shares_that_go_with_the_account_are_named():
     assert "home, projects can be brought back only by recovering the account" in text
 
 
+def test_shares_that_go_together_leave_the_others():
+    shares = (make.share(), make.share("projects"), make.snapshot("projects"), make.share("data"))
+    present = make.complete(shares=shares)
+    options = {"state": "absent", "confirm": "teamhomes01", "more_shares": ["projects"]}
+    with pytest.raises(AzlinError, match="teamhomes01/projects.*snapshots"):
+        delete.plan_deletion(make.wanted(**options), present)
+    wanted = make.wanted(**options, delete_snapshots=True)
+    found = delete.plan_deletion(wanted, present)
+    assert [step.id.name for step in found] == ["home", "projects"]
+    assert found[1].before["snapshots"] and "snapshots" not in found[0].before
+    text = delete.recovery(wanted, present, found)
+    assert "holds other shares: data. Share home is kept" in text and "Share projects is kept" in text
+
+
 def test_snapshots_forbid_deletion_unless_they_may_go():
     shares = (make.share(), make.snapshot(), make.snapshot("projects"), make.share("projects"))
     present = make.complete(shares=shares)
