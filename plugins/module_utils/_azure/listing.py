@@ -68,15 +68,18 @@ def listing(azure, params):
     read = observe.concurrently(
         {
             "accounts": lambda: _accounts(azure, params["name"], params["resource_group"]),
-            "virtual_machines": lambda: observe.virtual_machines(azure),
+            "machines": lambda: observe.machines_of(azure, [azure.subscription]),
         }
     )
     shown = [account for account in read["accounts"] if _is_shown(account, params["unmanaged"])]
     elsewhere = {account["id"]: result.subscriptions(account) - {azure.subscription.lower()} for account in shown}
     machines = observe.machines_of(azure, set().union(*elsewhere.values()))
-    attached = attachments.by_account([*read["virtual_machines"], *machines.known])
+    attached = attachments.by_account([*read["machines"].known, *machines.known])
     unlisted = {
-        key: [machines.errors[one] for one in sorted(wanted & set(machines.errors))]
+        key: [
+            *read["machines"].errors.values(),
+            *(machines.errors[one] for one in sorted(wanted & set(machines.errors))),
+        ]
         for key, wanted in elsewhere.items()
     }
     crowded = _crowded_regions(params, shown)
