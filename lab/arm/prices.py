@@ -78,11 +78,10 @@ def _price_list() -> list[dict]:
                 for meter, unit, kind, price in meters:
                     full = f"{sku} {meter}"
                     items.append(_item("Storage", product, sku, full, region, unit, kind, round(price * factor, 9)))
-    product = "Virtual Network Private Link"
-    endpoint = _item(
-        "Virtual Network", product, "Standard", "Standard Private Endpoint", "Global", "1 Hour", "Consumption", 0.01
-    )
-    return [*items, endpoint]
+    product, meter = "Virtual Network Private Link", "Standard Private Endpoint"
+    for region, price in (("Global", 0.01), ("US Gov", 0.0125)):
+        items.append(_item("Virtual Network", product, "Standard", meter, region, "1 Hour", "Consumption", price))
+    return items
 
 
 PRICES = _price_list()

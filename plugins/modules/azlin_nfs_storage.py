@@ -34,11 +34,12 @@ options:
   state:
     description:
       - V(present) creates the storage or brings it to what the options say.
-      - V(absent) deletes the share and, when the account holds no other share, its private endpoint with the DNS
-        records and the account. It needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and
-        shares with attached homes, as they are recorded in Azure and in O(used_by), and shares with snapshots, unless
-        O(delete_snapshots) is set. The virtual network and the DNS
-        zone stay.
+      - V(absent) deletes the share, with those of O(more_shares), and, when the account holds no other share, its
+        private endpoints that carry the tag C(managed-by=azlin), with their DNS records, and the account. RV(recovery)
+        names the endpoints that stay.
+      - A deletion needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and shares with attached
+        homes, as they are recorded in Azure and in O(used_by), and shares with snapshots, unless O(delete_snapshots) is
+        set. The virtual network and the DNS zone stay.
     type: str
     choices: [present, absent]
     default: present
@@ -62,6 +63,13 @@ options:
       - The file share in the account.
     type: str
     default: home
+  more_shares:
+    description:
+      - Further shares of the account that a deletion takes along, so that the account goes too if it holds no others.
+        All of them are looked at before the first one is deleted; those that do not exist are left out.
+    type: list
+    elements: str
+    default: []
   size:
     description:
       - The provisioned size in GiB, such as V(500), V(500GiB), V(500GB) or V(1TB) (1024 GiB). On provisioned v1 it is
@@ -618,7 +626,9 @@ storage:
               description: Quantity times price.
               type: float
     attached_vms:
-      description: The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment).
+      description:
+        - The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment); null, with a
+          warning, where the identity may not list those of every subscription that the storage is reached from.
       type: list
       elements: dict
       contains:

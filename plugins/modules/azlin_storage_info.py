@@ -308,7 +308,9 @@ storages:
               description: Quantity times price.
               type: float
     attached_vms:
-      description: The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment).
+      description:
+        - The virtual machines with a home on the share, as recorded by M(azlin.storage.azlin_attachment); null, with a
+          warning, where the identity may not list those of every subscription that the storage is reached from.
       type: list
       elements: dict
       contains:

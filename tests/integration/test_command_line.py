@@ -152,6 +152,20 @@ def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_pat
     assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
 
 
+def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
+    """A home that no host can have shows that it reached them."""
+    run_module("azlin_nfs_storage", **storage())
+    hosts = [*inventory(tmp_path, here={"ansible_connection": "local"}), "-e", "azlin_home=/elsewhere"]
+    arm.clear_requests()
+
+    refused = ansible("ansible-playbook", *DELETION, *hosts)
+    reported = ansible("ansible-playbook", "azlin.storage.cleanup", *DELETION[-4:], *hosts)
+
+    assert refused.returncode != 0 and "here (could not be asked: home: '/elsewhere'" in refused.stdout, refused.stdout
+    assert "here may have a home on it: it could not be asked (home: '/elsewhere'" in reported.stdout, reported.stdout
+    assert writes(arm) == []
+
+
 def test_deletion_goes_on_where_no_host_has_a_home_on_the_storage(arm, ansible, tmp_path):
     run_module("azlin_nfs_storage", **storage())
     done = ansible("ansible-playbook", *DELETION, *inventory(tmp_path, here={"ansible_connection": "local"}))

@@ -12,7 +12,17 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import listing
-from tests.integration.support import GROUP, STORAGE_API, run_module, storage, storage_id, vm_id, writes
+from tests.integration.support import (
+    GROUP,
+    STORAGE_API,
+    run_module,
+    service_network,
+    storage,
+    storage_id,
+    vm_id,
+    warnings_of,
+    writes,
+)
 
 INFO = "azlin_storage_info"
 ATTACHMENT = "azlin_attachment"
@@ -113,13 +123,41 @@ def test_unknown_name_is_an_empty_list_and_unknown_group_an_error(arm):
 
 
 @pytest.mark.parametrize(
-    "path", ["storageAccounts$", "shares/home$", "fileServices/default$", "/resources$", "privateEndpoints/.*-pe$"]
+    "path", ["storageAccounts$", "shares/home$", "fileServices/default$", "privateEndpoints/.*-pe$"]
 )
 def test_failed_query_is_an_error(arm, path):
     run_module(STORAGE, **storage())
     arm.faults({"method": "GET", "path": path, "status": 403, "code": "AuthorizationFailed", "message": "No."})
     result = run_module(INFO, details=True)
     assert result["failed"] and result["error_code"] == "authorization_failed"
+
+
+def test_machines_that_may_not_be_listed_are_unknown_and_stop_nothing_else(arm):
+    run_module(STORAGE, **storage())
+    run_module(ATTACHMENT, **record("worker-1"))
+    arm.faults({"method": "GET", "path": "/resources$", "status": 403, "code": "AuthorizationFailed", "times": 0})
+
+    listed, grown = run_module(INFO), run_module(STORAGE, **storage(size="600GiB"))
+
+    for answer, found in ((listed, listed["storages"][0]), (grown, grown["storage"])):
+        assert found["attached_vms"] is None
+        assert any("teamhomes01: which virtual machines are attached" in text for text in warnings_of(answer))
+    assert grown["changed"] and grown["storage"]["size_gib"] == 600
+    arm.clear_requests()
+    closing = run_module(STORAGE, **storage(size="600GiB", network=service_network()))
+    assert closing["error_code"] == "authorization_failed" and writes(arm) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error_code"),
+    [(400, "Odd", "azure_error"), (404, "SubscriptionNotFound", "not_found")],
+)
+def test_another_failure_to_list_the_machines_is_an_error(arm, status, code, error_code):
+    run_module(STORAGE, **storage())
+    arm.faults({"method": "GET", "path": "/resources$", "status": status, "code": code, "times": 0})
+
+    for result in (run_module(INFO), run_module(STORAGE, **storage())):
+        assert result["error_code"] == error_code
 
 
 def test_attachments_are_listed(arm):

@@ -81,7 +81,7 @@ def test_one_query_for_a_region_and_product_however_many_storages(priced):
         "serviceName eq 'Storage' and productName eq 'Premium Files' and armRegionName eq 'westus2' "
         "and priceType eq 'Consumption'",
         "serviceName eq 'Virtual Network' and productName eq 'Virtual Network Private Link' "
-        "and meterName eq 'Standard Private Endpoint' and priceType eq 'Consumption'",
+        "and meterName eq 'Standard Private Endpoint' and armRegionName eq 'Global' and priceType eq 'Consumption'",
     ]
     assert len(price_requests(priced)) > len(first_pages)
 
@@ -105,6 +105,13 @@ def test_provisioned_v2_has_prices_of_its_meters(priced):
     )
     assert (found.problem, float(found.private_endpoint)) == (None, 7.3)
     assert len(price_requests(priced)) == 2
+
+
+@pytest.mark.parametrize(("location", "price"), [("westus2", 7.3), ("usgovvirginia", 9.125), ("usdodeast", 9.125)])
+def test_endpoints_have_the_price_of_their_cloud(priced, location, price):
+    params = {**dict.fromkeys(auth_options()), "prices": "auto", "price_api": None, "currency": "USD"}
+    account = {"location": location, "sku": {"name": "Premium_LRS"}}
+    assert float(retail.price_list(Azure(params), params, [account]).private_endpoint) == price
 
 
 def test_currency(priced):

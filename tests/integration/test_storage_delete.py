@@ -13,8 +13,10 @@ from tests.integration.support import (
     GROUP,
     NETWORK_API,
     STORAGE_API,
+    assert_forecast,
     before_the_first_write,
     deletion,
+    endpoint_network,
     exists,
     network_id,
     run_module,
@@ -59,6 +61,32 @@ def test_deletion(arm):
     assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
     assert exists(arm, network_id(arm, ZONE), DNS_API)
     assert exists(arm, network_id(arm, "virtualNetworks/lab-vnet"), NETWORK_API)
+
+
+def test_an_endpoint_with_a_name_of_its_own_goes_with_the_account(arm):
+    run_module(MODULE, **storage(network=endpoint_network(endpoint_name="second")))
+
+    result = assert_forecast(arm, MODULE, **deletion())
+
+    assert "private endpoint second" in [step["resource"] for step in result["plan"]]
+    assert "stay" not in result["recovery"]
+    assert not exists(arm, network_id(arm, "privateEndpoints/second"), NETWORK_API)
+    assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("name", ["teamhomes01-pe", "second"])
+def test_endpoints_of_others_stay_and_are_named(arm, name):
+    run_module(MODULE, **storage(network=endpoint_network(endpoint_name=name)))
+    path = network_id(arm, f"privateEndpoints/{name}")
+    theirs = arm.request("GET", path, api_version=NETWORK_API)
+    arm.request("PUT", path, {**theirs, "tags": {}}, NETWORK_API)
+
+    result = run_module(MODULE, **deletion())
+
+    assert result["recovery"].endswith(f"or the identity may not see them: {path}.")
+    assert exists(arm, path, NETWORK_API)
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
 
 def test_second_deletion_finds_nothing(arm):
@@ -151,6 +179,29 @@ def test_account_with_other_shares_stays(arm):
     assert "projects" in result["recovery"]
     assert exists(arm, storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects"), STORAGE_API)
     assert run_module(MODULE, **storage(share="projects"))["changed"] is False
+
+
+def test_several_shares_go_together_and_all_are_looked_at_before(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+    attach(share="projects")
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **deletion(more_shares=["projects"]))
+
+    assert refused["error_code"] == "in_use" and "teamhomes01/projects" in refused["msg"]
+    assert writes(arm) == []
+    attach("absent", share="projects")
+    result = assert_forecast(arm, MODULE, **deletion(more_shares=["projects", "home", "nowhere"]))
+    assert [step["resource"] for step in result["plan"]] == [
+        "share home",
+        "share projects",
+        "DNS zone group of teamhomes01-pe",
+        "private endpoint teamhomes01-pe",
+        "storage account teamhomes01",
+    ]
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+    assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
 
 
 def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch):

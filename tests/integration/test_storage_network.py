@@ -234,6 +234,19 @@ def test_a_deletion_with_options_of_a_network_finds_the_endpoint_where_it_is(arm
     assert not exists(arm, hub(ENDPOINT))
 
 
+def test_an_endpoint_of_others_that_may_not_be_read_does_not_stop_a_deletion(arm):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network={"subnet": [hub("virtualNetworks/far/subnets/homes")]}))
+    fault = {"method": "GET", "path": f"{HUB}.*/privateEndpoints/", "status": 403, "code": "AuthorizationFailed"}
+    arm.faults({**fault, "times": 0})
+
+    result = run_module(MODULE, **DELETION)
+
+    assert result["changed"] and f"may not see them: {hub(ENDPOINT)}." in result["recovery"]
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
 @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (401, "InvalidAuthenticationTokenTenant")])
 def test_an_endpoint_of_others_that_may_not_be_read_is_unknown(arm, status, code):
     make_hub(arm)

@@ -90,6 +90,41 @@ def test_cleanup_reports_and_deletes_only_what_was_confirmed(arm, ansible, tmp_p
     assert names(arm) == [name for name in before if name != "teamhomes01"]
 
 
+def test_cleanup_says_beforehand_that_an_account_goes_with_all_of_its_shares(arm, ansible, tmp_path):
+    hosts = inventory(tmp_path, here=HERE)
+    days = idle_storage(arm, "teamhomes01")
+    run_module("azlin_nfs_storage", **storage(share="projects"))
+    arm.metrics("teamhomes01", "FileCapacity", dict.fromkeys(days, 0), "projects")
+    arm.let_pass(24 * 5)
+    confirmed = {"azlin_cleanup_confirm": "teamhomes01/home,teamhomes01/projects"}
+    arm.clear_requests()
+
+    checked = cleanup(ansible, [*hosts, "--check"], **confirmed)
+    sent = writes(arm)
+    done = cleanup(ansible, hosts, **confirmed)
+
+    assert sent == [] and names(arm) == []
+    for run in (checked, done):
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "Storage account teamhomes01 is deleted." in run.stdout
+        assert "home, projects can be brought back only by recovering the account" in run.stdout
+        assert "stays" not in run.stdout
+
+
+def test_cleanup_tells_what_can_be_brought_back_although_another_deletion_failed(arm, ansible, tmp_path):
+    idle_storage(arm, "teamhomes01")
+    idle_storage(arm, "teamhomes02")
+    arm.let_pass(24 * 5)
+    refused = {"method": "DELETE", "path": "teamhomes02/.*/home$", "status": 409, "code": "ShareHasSnapshots"}
+    arm.faults(refused)
+
+    done = cleanup(ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm="teamhomes01/home,teamhomes02/home")
+
+    assert done.returncode != 0 and "ShareHasSnapshots" in done.stdout
+    assert "Storage account teamhomes01 is deleted." in done.stdout
+    assert names(arm) == ["teamhomes02"]
+
+
 def test_cleanup_lets_a_host_that_cannot_be_asked_speak_for_every_storage(arm, ansible, tmp_path):
     idle_storage(arm, "teamhomes01")
     arm.let_pass(24 * 5)

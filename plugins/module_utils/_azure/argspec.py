@@ -75,6 +75,7 @@ def storage_options():
         "resource_group": {"type": "str", "required": True},
         "location": {"type": "str"},
         "share": {"type": "str", "default": "home"},
+        "more_shares": {"type": "list", "elements": "str", "default": []},
         "size": {"type": "str"},
         "tier": {"type": "str", "choices": ["premium", "standard"], "default": "premium"},
         "redundancy": {"type": "str", "choices": ["LRS", "ZRS"]},

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     approval,
+    connected,
     delete,
+    guards,
     result,
     retail,
     security,
@@ -34,6 +36,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.observe impor
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
 
@@ -112,13 +115,21 @@ def _verify(wanted, present):
 
 
 def _absent(azure, wanted, deadline, check_mode):
-    # The options of the network told where the endpoint was made; the account, if it is there, knows where it is.
-    wanted = replace(wanted, network=None)
-    wanted, present = located(azure, wanted, observe_for_deletion(azure, wanted))
+    present = _with_other_endpoints(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
     if planned and not check_mode:
         apply(azure, planned, deadline)
     return {**_outcome(planned), "storage": None, "recovery": delete.recovery(wanted, present, planned)}
+
+
+def _with_other_endpoints(azure, wanted, present):
+    """``present`` with those endpoints of an account that is to go which have another name or place than expected."""
+    if present.account is None or guards.other_shares(wanted, present):
+        return present
+    others = [one for one in result.endpoint_ids(present.account) if not names.same_id(one, wanted.endpoint)]
+    found = connected.endpoints(azure, present.account, others)
+    hidden = tuple(endpoint_id for endpoint_id, _error in found.refused)
+    return replace(present, other_endpoints=found.pairs, hidden_endpoints=hidden)
 
 
 def _outcome(planned):

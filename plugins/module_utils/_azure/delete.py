@@ -11,10 +11,12 @@ from __future__ import annotations
 import datetime
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result, softdelete
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removed_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removal_of, removed_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import timestamp
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
 
 # Days in which Azure can recover a deleted account on a best-effort basis. Source: Azure docs,
 # storage-account-recover.
@@ -22,34 +24,46 @@ ACCOUNT_RECOVERY_DAYS = 14
 
 
 def plan_deletion(wanted, present):
-    """Return the steps that delete a share and, when it is the last one, its account and endpoint.
+    """Return the steps that delete shares and, when no other is left, their account and our endpoints.
 
-    The share goes first: if Azure refuses that, because of snapshots or a lock, everything still works. The virtual
+    The shares go first: if Azure refuses that, because of snapshots or a lock, everything still works. The virtual
     network, the DNS zone and its links stay, since other storages may use them.
     """
     guards.check_deletion(wanted, present)
-    steps = []
-    if present.share is not None:
-        steps.append(_share(wanted, present))
+    steps = _shares(wanted, present)
     if guards.other_shares(wanted, present):
         return steps
-    steps += removed_endpoint(wanted, present, needs=("share",))
+    shares = tuple(step.key for step in steps)
+    steps += removed_endpoint(wanted, present, needs=shares)
+    for number, (endpoint, group) in enumerate(present.other_endpoints):
+        if guards.is_own_endpoint(endpoint, wanted.account):
+            endpoint_id = names.parse_resource_id(endpoint["id"], "id")
+            steps += removal_of(endpoint_id, endpoint, group, needs=shares, mark=f"_{number}")
     if present.account is not None:
         view = {"location": present.account.get("location"), "sku": dig(present.account, "sku", "name")}
-        needs = ("share", "zone_group", "endpoint")
+        needs = tuple(step.key for step in steps)
         steps.append(deletion_of("account", "storage account", wanted.account, view, needs))
     return steps
 
 
-def _share(wanted, present):
-    """The step that deletes the share; snapshots are said to go with it only where the guards let them."""
-    about = properties(present.share)
+def _shares(wanted, present):
+    """The steps that delete the shares that are there."""
+    steps = [] if present.share is None else [_share(wanted, present, "share", present.share)]
+    for share in softdelete.live(present.shares or ()):
+        if share["name"] in wanted.more_shares:
+            steps.append(_share(wanted, present, f"share {share['name']}", share))
+    return steps
+
+
+def _share(wanted, present, key, share):
+    """The step that deletes a share; snapshots are said to go with it only where the guards let them."""
+    about = properties(share)
     view = {"size_gib": about.get("shareQuota"), "root_squash": about.get("rootSquash")}
-    found = softdelete.snapshots(present.shares or (), wanted.share)
+    found = softdelete.snapshots(present.shares or (), share["name"])
     if found:
         view["snapshots"] = [properties(one)["snapshotTime"] for one in found]
     body = {"include": "snapshots" if wanted.delete_snapshots else "none"}
-    return Step("share", "delete", "share", wanted.share_id, view, None, body)
+    return Step(key, "delete", "share", wanted.id_of(share["name"]), view, None, body)
 
 
 def recovery(wanted, present, plan):
@@ -57,44 +71,59 @@ def recovery(wanted, present, plan):
     if not plan:
         return None
     kept = guards.other_shares(wanted, present)
+    gone = [step.id.name for step in plan if step.kind == "share"]
     if kept:
-        return (
-            f"Storage account {wanted.account.name} stays, since it holds other shares: {', '.join(kept)}. "
-            f"{_share_words(wanted, present)}"
-        )
+        words = " ".join(_share_words(present, share) for share in gone)
+        return f"Storage account {wanted.account.name} stays, since it holds other shares: {', '.join(kept)}. {words}"
     return (
-        f"Storage account {wanted.account.name} is deleted. {_lost_words(wanted, present)} Azure can often recover a "
+        f"Storage account {wanted.account.name} is deleted. {_lost_words(present, gone)} Azure can often recover a "
         f"deleted account within {ACCOUNT_RECOVERY_DAYS} days, if no other account took its name and its resource "
-        "group still exists (Azure portal: Storage accounts, Restore)."
+        f"group still exists (Azure portal: Storage accounts, Restore).{_left_words(present, plan)}"
     )
 
 
-def _share_words(wanted, present):
-    """What becomes of the share where its account stays."""
+def _left_words(present, plan):
+    """Which private endpoints of the account stay: those that are not ours, or that we may not see."""
+    read = [present.endpoint, *(endpoint for endpoint, _group in present.other_endpoints)]
+    there = [one["id"] for one in read if one is not None] + [str(one) for one in present.hidden_endpoints]
+    gone = [str(step.id) for step in plan]
+    left = [
+        str(one)
+        for one in result.endpoint_ids(present.account)
+        if any(names.same_id(one, known) for known in there) and not any(names.same_id(one, other) for other in gone)
+    ]
+    if not left:
+        return ""
+    return (
+        f" These private endpoints of it stay and are billed further, since they do not carry the tag "
+        f"{TAG_KEY}={TAG_VALUE} or the identity may not see them: {', '.join(left)}."
+    )
+
+
+def _share_words(present, share):
+    """What becomes of a share where its account stays."""
     days = result.soft_delete_days(present.file_service)
     if days is None:
-        return f"Whether share {wanted.share} is kept by soft delete is not known."
+        return f"Whether share {share} is kept by soft delete is not known."
     if not days:
-        return f"Soft delete is off: share {wanted.share} cannot be brought back."
+        return f"Soft delete is off: share {share} cannot be brought back."
     until = (
         "" if present.moment is None else f", until about {timestamp(present.moment + datetime.timedelta(days=days))}"
     )
     return (
-        f"Share {wanted.share} is kept by soft delete for {days} days{until}: azlin.storage.create with "
+        f"Share {share} is kept by soft delete for {days} days{until}: azlin.storage.create with "
         "azlin_restore: true brings it back."
     )
 
 
-def _lost_words(wanted, present):
+def _lost_words(present, gone):
     """What goes with the account: soft delete is a setting of it and ends with it."""
-    names = {share["name"] for share in softdelete.deleted(present.shares or ())}
-    if present.share is not None:
-        names.add(wanted.share)
+    lost = {*gone, *softdelete.names_of_deleted(present.shares or ())}
     days = result.soft_delete_days(present.file_service)
-    if not days or not names:
+    if not days or not lost:
         known = "is off" if days == 0 else "of a deleted account keeps nothing"
         return f"Soft delete {known}: its shares come back only with the account."
     return (
-        f"Soft delete ({days} days) is part of the account and ends with it: {', '.join(sorted(names))} "
+        f"Soft delete ({days} days) is part of the account and ends with it: {', '.join(sorted(lost))} "
         "can be brought back only by recovering the account first."
     )

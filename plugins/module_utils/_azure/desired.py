@@ -85,6 +85,7 @@ class Storage:
     allow_shrink: bool = False
     force: bool = False
     used_by: tuple = ()
+    more_shares: tuple = ()
 
     @property
     def file_service(self):
@@ -94,7 +95,11 @@ class Storage:
     @property
     def share_id(self):
         """The id of the share."""
-        return self.file_service.child("shares", self.share)
+        return self.id_of(self.share)
+
+    def id_of(self, share):
+        """The id of a share of the account."""
+        return self.file_service.child("shares", share)
 
     @property
     def zone_group(self):
@@ -107,7 +112,8 @@ def check_options(params):
     params = merged(params)
     names.account_name(params["name"])
     names.resource_group(params["resource_group"])
-    names.share_name(params["share"])
+    for share in (params["share"], *params["more_shares"]):
+        names.share_name(share)
     if params["wait_timeout"] < 1:
         raise invalid("wait_timeout", params["wait_timeout"], "it is not a positive number", "Use for example 1800.")
     if params["network"] is not None:
@@ -115,6 +121,10 @@ def check_options(params):
     if params["state"] == "absent":
         _check_confirmation(params)
         return
+    if params["more_shares"]:
+        raise invalid(
+            "more_shares", params["more_shares"], "only a deletion takes several shares", "Make them one by one."
+        )
     if params["tier"] != "premium":
         raise invalid(
             "tier",
@@ -297,6 +307,7 @@ def desired(params, subscription, storage_suffix):
         allow_shrink=params["allow_shrink"],
         force=params["force"],
         used_by=tuple(params["used_by"]),
+        more_shares=tuple(one for one in dict.fromkeys(params["more_shares"]) if one != params["share"]),
     )
 
 

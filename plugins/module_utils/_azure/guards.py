@@ -267,8 +267,9 @@ def _check_endpoint(wanted, present):
 
 
 def other_shares(wanted, present):
-    """Names of the account's shares besides the wanted one."""
-    return sorted(share["name"] for share in softdelete.live(present.shares or ()) if share["name"] != wanted.share)
+    """Names of the account's shares besides those that are meant."""
+    meant = {wanted.share, *wanted.more_shares}
+    return sorted(share["name"] for share in softdelete.live(present.shares or ()) if share["name"] not in meant)
 
 
 def check_deletion(wanted, present):
@@ -276,10 +277,11 @@ def check_deletion(wanted, present):
     if present.account is None:
         return
     _check_managed(wanted, present.account)
-    doing = f"Deleting {wanted.account.name}/{wanted.share}"
-    _check_unused(wanted, present, doing, wanted.share)
-    _check_hosts(wanted, doing)
-    _check_snapshots(wanted, present, doing)
+    for share in (wanted.share, *wanted.more_shares):
+        doing = f"Deleting {wanted.account.name}/{share}"
+        _check_unused(wanted, present, doing, share)
+        _check_hosts(wanted, doing)
+        _check_snapshots(wanted, present, doing, share)
 
 
 def _check_hosts(wanted, doing):
@@ -300,8 +302,8 @@ def _check_hosts(wanted, doing):
     )
 
 
-def _check_snapshots(wanted, present, doing):
-    found = softdelete.snapshots(present.shares or (), wanted.share)
+def _check_snapshots(wanted, present, doing, share):
+    found = softdelete.snapshots(present.shares or (), share)
     if not found or wanted.delete_snapshots:
         return
     raise AzlinError(

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
+    connected,
     cost,
     guards,
     metrics,
@@ -44,14 +45,6 @@ class Shares:
     moment: datetime
 
 
-@dataclass(frozen=True)
-class Endpoints:
-    """The private endpoints of an account: pairs with their zone group, and why others could not be read."""
-
-    pairs: list
-    problems: list
-
-
 def check_options(params):
     """Raise for options that cannot work."""
     if params["name"] is not None:
@@ -75,21 +68,24 @@ def listing(azure, params):
     read = observe.concurrently(
         {
             "accounts": lambda: _accounts(azure, params["name"], params["resource_group"]),
-            "virtual_machines": lambda: observe.virtual_machines(azure),
+            "machines": lambda: observe.machines_of(azure, [azure.subscription]),
         }
     )
     shown = [account for account in read["accounts"] if _is_shown(account, params["unmanaged"])]
     elsewhere = {account["id"]: result.subscriptions(account) - {azure.subscription.lower()} for account in shown}
     machines = observe.machines_of(azure, set().union(*elsewhere.values()))
-    attached = attachments.by_account([*read["virtual_machines"], *machines.known])
+    attached = attachments.by_account([*read["machines"].known, *machines.known])
     unlisted = {
-        key: [machines.errors[one] for one in sorted(wanted & set(machines.errors))]
+        key: [
+            *read["machines"].errors.values(),
+            *(machines.errors[one] for one in sorted(wanted & set(machines.errors))),
+        ]
         for key, wanted in elsewhere.items()
     }
     crowded = _crowded_regions(params, shown)
     found = observe.concurrently(_calls(azure, params, shown, attached, crowded), workers=WORKERS)
     price_list = found["prices"]
-    endpoints = {account["id"]: found.get((account["id"], "endpoints"), Endpoints([], [])) for account in shown}
+    endpoints = {account["id"]: found.get((account["id"], "endpoints"), connected.Endpoints()) for account in shown}
     histories = _histories(azure, params["history_days"], {one["id"]: found[one["id"], "shares"] for one in shown})
     storages = [
         {
@@ -116,11 +112,18 @@ def listing(azure, params):
         "warnings": [
             *problems,
             *(_not_listed(region) for region in sorted(crowded)),
-            *(problem for one in endpoints.values() for problem in one.problems),
+            *(_not_read(account["name"], *one) for account in shown for one in endpoints[account["id"]].refused),
             *(observe.not_listed(account["name"], error) for account in shown for error in unlisted[account["id"]]),
             *full,
         ],
     }
+
+
+def _not_read(name, endpoint_id, error):
+    return (
+        f"{name}: subnet, address and DNS zone of a private endpoint are not known, since the identity may not read "
+        f"{endpoint_id}. {error.msg}"
+    )
 
 
 def _crowded_regions(params, accounts):
@@ -199,7 +202,7 @@ def _file_service_call(azure, account):
 
 
 def _endpoints_call(azure, account):
-    return lambda: _endpoints(azure, account)
+    return lambda: connected.endpoints(azure, account, result.endpoint_ids(account))
 
 
 def _shares(azure, account, wanted, only):
@@ -247,38 +250,3 @@ def _check_group(azure, group):
             causes=[("a name or the subscription is wrong", "Check resource_group and subscription_id.")],
             try_="az group list --output table",
         )
-
-
-def _endpoints(azure, account):
-    """What may be read of an account's private endpoints; they can be of other people, who show them to nobody."""
-    account_id, found = names.parse_resource_id(account["id"], "id"), Endpoints([], [])
-    for endpoint_id in result.endpoint_ids(account):
-        try:
-            pair = _endpoint(azure, endpoint_id)
-        except AzlinError as error:
-            if error.error_code not in observe.NOT_FOR_US or _is_beside(endpoint_id, account_id):
-                raise
-            found.problems.append(
-                f"{account['name']}: subnet, address and DNS zone of a private endpoint are not known, since the "
-                f"identity may not read {endpoint_id}. {error.msg}"
-            )
-        else:
-            found.pairs.extend([pair] if pair else [])
-    return found
-
-
-def _is_beside(endpoint_id, account_id):
-    """Whether an endpoint is in the resource group of the account, where a failed query is an error."""
-    mine, its = ((one.subscription.lower(), one.resource_group.lower()) for one in (account_id, endpoint_id))
-    return mine == its
-
-
-def _endpoint(azure, endpoint_id):
-    """A private endpoint and its zone group, or None when the endpoint is gone."""
-    network = azure.network(endpoint_id.subscription)
-    group, name = endpoint_id.resource_group, endpoint_id.name
-    endpoint = observe.read("the private endpoint", network.private_endpoints.get, group, name)
-    if endpoint is None:
-        return None
-    zone_group = observe.read("the DNS zone group", network.private_dns_zone_groups.get, group, name, "default")
-    return endpoint, zone_group

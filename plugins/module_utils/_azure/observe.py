@@ -48,6 +48,9 @@ class Present:
     moment: datetime.datetime | None = None
     endpoint: dict | None = None
     zone_group: dict | None = None
+    # Of an account that is to go: its further endpoints with their zone groups, and the ids of those not shown to us.
+    other_endpoints: tuple = ()
+    hidden_endpoints: tuple = ()
     zone: dict | None = None
     links: tuple = ()
     virtual_networks: dict = field(default_factory=dict)
@@ -110,10 +113,10 @@ def read_list(doing, call, *args, missing=None, **kwargs):
         raise errors.from_azure(exc, f"Listing {doing}") from exc
 
 
-def virtual_machines(azure, subscription=None):
+def virtual_machines(azure, subscription):
     """All virtual machines of a subscription with their tags: one query, whatever their number."""
     return read_list(
-        f"virtual machines of subscription {subscription or azure.subscription}",
+        f"virtual machines of subscription {subscription}",
         azure.resources(subscription).resources.list,
         filter=f"resourceType eq '{attachments.VM_TYPE}'",
     )
@@ -128,18 +131,21 @@ class Machines:
 
 
 def machines_of(azure, subscriptions):
-    """The :class:`Machines` of other subscriptions than the storage's."""
+    """The :class:`Machines` of some subscriptions."""
     found = concurrently({one: _machines_call(azure, one) for one in sorted(subscriptions)})
     refused = {one: answer for one, answer in found.items() if isinstance(answer, AzlinError)}
     return Machines(tuple(vm for one, answer in found.items() if one not in refused for vm in answer), refused)
 
 
 def _machines_call(azure, subscription):
+    is_own = subscription.lower() == azure.subscription.lower()
+    refusals = ("authorization_failed",) if is_own else NOT_FOR_US
+
     def call():
         try:
             return virtual_machines(azure, subscription)
         except AzlinError as error:
-            if error.error_code not in NOT_FOR_US:
+            if error.error_code not in refusals:
                 raise
             return error
 
@@ -159,7 +165,7 @@ def _with_machines_elsewhere(azure, present):
     return replace(
         present,
         virtual_machines=(*present.virtual_machines, *found.known),
-        unlisted=tuple(found.errors.values()),
+        unlisted=(*present.unlisted, *found.errors.values()),
     )
 
 
@@ -220,8 +226,15 @@ def observe(azure, wanted):
         present.update(_before_creation(azure, wanted.account))
     elif _limits_matter(wanted, present):
         present["usage"] = _usage(azure, wanted.account)
-    present = _with_machines_elsewhere(azure, Present(**present, moment=now()))
+    present = _with_machines_elsewhere(azure, _present(present))
     return present if wanted.network is None else _with_more_of_the_network(azure, wanted.network, present)
+
+
+def _present(values):
+    """What was read as :class:`Present`, with the virtual machines of the storage's own subscription."""
+    machines = values.pop("machines")
+    unlisted = tuple(machines.errors.values())
+    return Present(**values, virtual_machines=machines.known, unlisted=unlisted, moment=now())
 
 
 def _limits_matter(wanted, present):
@@ -311,7 +324,7 @@ def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
     calls = _storage_calls(azure, wanted)
     calls["shares"] = lambda: listed_shares(azure, wanted.account, "deleted,snapshots")
-    present = Present(**concurrently(calls), moment=now())
+    present = _present(concurrently(calls))
     if present.account is not None and present.shares is None:
         raise shares_unknown(wanted.account)
     return _with_machines_elsewhere(azure, present)
@@ -356,7 +369,7 @@ def _storage_calls(azure, wanted):
         **_share_calls(azure, wanted),
         "shares": lambda: shares_of(azure, wanted.account, "deleted"),
         **_endpoint_calls(azure, wanted),
-        "virtual_machines": lambda: virtual_machines(azure),
+        "machines": lambda: machines_of(azure, [azure.subscription]),
     }
 
 

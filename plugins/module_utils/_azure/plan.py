@@ -604,12 +604,18 @@ def removed_endpoint(wanted, present, needs):
     """The steps that remove our private endpoint of this account with its DNS records; none if there is none."""
     if not guards.is_own_endpoint(present.endpoint, wanted.account):
         return []
+    return removal_of(wanted.endpoint, present.endpoint, present.zone_group, needs)
+
+
+def removal_of(endpoint_id, endpoint, group, needs, mark=""):
+    """The steps that remove a private endpoint with its DNS records; ``mark`` tells their keys from those of others."""
     steps = []
-    if present.zone_group is not None:
-        zones = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(present.zone_group)]
-        steps.append(deletion_of("zone_group", "DNS zone group", wanted.zone_group, {"zones": zones}, needs))
-    view = _endpoint_view(present.endpoint)
-    steps.append(deletion_of("endpoint", "private endpoint", wanted.endpoint, view, (*needs, "zone_group")))
+    if group is not None:
+        zones = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(group)]
+        group_id = endpoint_id.child("privateDnsZoneGroups", "default")
+        steps.append(deletion_of(f"zone_group{mark}", "DNS zone group", group_id, {"zones": zones}, needs))
+    view, needs = _endpoint_view(endpoint), (*needs, f"zone_group{mark}")
+    steps.append(deletion_of(f"endpoint{mark}", "private endpoint", endpoint_id, view, needs))
     return steps
 
 

@@ -46,7 +46,7 @@ _FILES = {
         },
     ),
 }
-# The same price everywhere; it stands under no region.
+# The same price everywhere in a cloud, under whose name it stands instead of a region's.
 _LINK = ("Virtual Network Private Link", "Standard", "Standard Private Endpoint")
 _UNIT = re.compile(r"(\d+) ?(?:(?:GB|GiB)?/)?(Hour|Month)")
 
@@ -87,8 +87,16 @@ def _filters(accounts):
     for location, billing_model, _redundancy in _billed(accounts):
         product = _FILES[billing_model][0]
         found[location, product] = _filter(serviceName="Storage", productName=product, armRegionName=location)
-    found["endpoints"] = _filter(serviceName="Virtual Network", productName=_LINK[0], meterName=_LINK[2])
+    found["endpoints"] = _filter(
+        serviceName="Virtual Network", productName=_LINK[0], meterName=_LINK[2], armRegionName=_everywhere(accounts)
+    )
     return found
+
+
+def _everywhere(accounts):
+    """What the price list calls all regions of the cloud that some accounts are in."""
+    governmental = any(names.location(account["location"]).startswith(("usgov", "usdod")) for account in accounts)
+    return "US Gov" if governmental else "Global"
 
 
 def _billed(accounts):
@@ -138,14 +146,19 @@ def _price_list(items, accounts, currency, today):
             price = _monthly(items, product, sku.format(redundancy), name.format(redundancy), location)
             if price is not None:
                 meters[location, billing_model, redundancy, meter] = price
-    return prices.PriceList(currency, f"price API, {today}", meters, _monthly(items, *_LINK))
+    endpoint = _monthly(items, *_LINK, _everywhere(accounts))
+    return prices.PriceList(currency, f"price API, {today}", meters, endpoint)
 
 
-def _monthly(items, product, sku, meter, location=None):
+def _monthly(items, product, sku, meter, location):
     """The price of a meter for a month; None when there is none, or more than one."""
-    wanted = {"productName": product, "skuName": sku, "meterName": meter, "type": "Consumption"}
-    if location is not None:
-        wanted["armRegionName"] = location
+    wanted = {
+        "productName": product,
+        "skuName": sku,
+        "meterName": meter,
+        "armRegionName": location,
+        "type": "Consumption",
+    }
     found = {
         _per_month(item)
         for item in items

@@ -49,6 +49,7 @@ def params(**changes):
         "resource_group": "team",
         "location": None,
         "share": "home",
+        "more_shares": [],
         "size": None,
         "tier": "premium",
         "redundancy": None,

@@ -425,6 +425,17 @@ def test_deletion_leaves_an_endpoint_that_is_not_ours():
     assert [step.key for step in delete.plan_deletion(make.wanted(), present)] == ["share", "account"]
 
 
+def test_deletion_takes_every_endpoint_of_ours_before_the_account():
+    second = {**make.endpoint(), "id": f"{make.ENDPOINT_ID}2"}
+    theirs = {**make.endpoint(), "id": f"{make.ENDPOINT_ID}3", "tags": {}}
+    present = make.complete(other_endpoints=((second, make.zone_group()), (theirs, None)))
+    found = delete.plan_deletion(make.wanted(), present)
+    deleted = [str(step.id) for step in found if step.kind == "private endpoint"]
+    assert deleted == [make.ENDPOINT_ID, f"{make.ENDPOINT_ID}2"]
+    assert len({step.key for step in found}) == len(found) == 6
+    assert order_of(found)[-1] == "account"
+
+
 def test_what_can_be_recovered():
     wanted, present = make.wanted(), make.complete(file_service=make.file_service(shareDeleteRetentionPolicy=None))
     found = delete.plan_deletion(wanted, present)
@@ -449,6 +460,20 @@ def test_soft_deleted_shares_that_go_with_the_account_are_named():
     wanted, present = make.wanted(), make.complete(shares=(make.share(), make.deleted_share("projects")))
     text = delete.recovery(wanted, present, delete.plan_deletion(wanted, present))
     assert "home, projects can be brought back only by recovering the account" in text
+
+
+def test_shares_that_go_together_leave_the_others():
+    shares = (make.share(), make.share("projects"), make.snapshot("projects"), make.share("data"))
+    present = make.complete(shares=shares)
+    options = {"state": "absent", "confirm": "teamhomes01", "more_shares": ["projects"]}
+    with pytest.raises(AzlinError, match="teamhomes01/projects.*snapshots"):
+        delete.plan_deletion(make.wanted(**options), present)
+    wanted = make.wanted(**options, delete_snapshots=True)
+    found = delete.plan_deletion(wanted, present)
+    assert [step.id.name for step in found] == ["home", "projects"]
+    assert found[1].before["snapshots"] and "snapshots" not in found[0].before
+    text = delete.recovery(wanted, present, found)
+    assert "holds other shares: data. Share home is kept" in text and "Share projects is kept" in text
 
 
 def test_snapshots_forbid_deletion_unless_they_may_go():

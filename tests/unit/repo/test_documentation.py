@@ -174,8 +174,9 @@ def test_suggested_commands_exist(path):
 def test_the_playbooks_pass_every_option_of_a_storage():
     options = set(facts.module_documentation("azlin_nfs_storage")["options"])
     passed = set()
-    for playbook in ("create", "delete"):
+    for playbook in ("create", "delete", "cleanup"):
         tasks = [task for play in facts.load_yaml(f"playbooks/{playbook}.yml") for task in play.get("tasks", [])]
+        tasks += [one for task in tasks for one in task.get("block", [])]
         passed |= {option for task in tasks for option in task.get("azlin.storage.azlin_nfs_storage", {})}
     # How costs are shown is documented once, for all modules that show them.
     assert passed - {"currency"} == options

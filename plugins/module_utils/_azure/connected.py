@@ -1,0 +1,55 @@
+# Copyright (c) azlin.storage project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The private endpoints that an account knows. They can be of other people, who show them to nobody.
+
+Private to this collection: names and signatures may change in any release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import observe
+from ansible_collections.azlin.storage.plugins.module_utils._common import names
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Pairs of a private endpoint with its zone group, and pairs of an id that may not be read with the error."""
+
+    pairs: tuple = ()
+    refused: tuple = ()
+
+
+def endpoints(azure, account, endpoint_ids):
+    """What may be read of some private endpoints of an account; those that are gone are left out."""
+    account_id, pairs, refused = names.parse_resource_id(account["id"], "id"), [], []
+    for endpoint_id in endpoint_ids:
+        try:
+            pair = _endpoint(azure, endpoint_id)
+        except AzlinError as error:
+            if error.error_code not in observe.NOT_FOR_US or _is_beside(endpoint_id, account_id):
+                raise
+            refused.append((endpoint_id, error))
+        else:
+            pairs.extend([pair] if pair else [])
+    return Endpoints(tuple(pairs), tuple(refused))
+
+
+def _is_beside(endpoint_id, account_id):
+    """Whether an endpoint is in the resource group of the account, where a failed query is an error."""
+    mine, its = ((one.subscription.lower(), one.resource_group.lower()) for one in (account_id, endpoint_id))
+    return mine == its
+
+
+def _endpoint(azure, endpoint_id):
+    """A private endpoint and its zone group, or None when the endpoint is gone."""
+    network = azure.network(endpoint_id.subscription)
+    group, name = endpoint_id.resource_group, endpoint_id.name
+    endpoint = observe.read("the private endpoint", network.private_endpoints.get, group, name)
+    if endpoint is None:
+        return None
+    zone_group = observe.read("the DNS zone group", network.private_dns_zone_groups.get, group, name, "default")
+    return endpoint, zone_group
