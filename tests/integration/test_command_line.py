@@ -174,8 +174,10 @@ def test_what_hosts_answer_is_understood(ansible, tmp_path):
     play = {"hosts": "azlin_hosts", "gather_facts": False, "tasks": tasks}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     values = ["-e", "azlin_storage_name=teamhomes01", "-e", "azlin_user=daemon"]
+    # What this host is attached to is not what is to be deleted.
+    here = {"ansible_connection": "local", "azlin_share": "projects"}
 
-    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here={"ansible_connection": "local"}), *values)
+    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here=here), *values)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
