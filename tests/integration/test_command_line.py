@@ -108,8 +108,9 @@ def test_playbooks_pass_the_options_of_a_storage(arm, ansible, tmp_path):
     assert sent == ["snapshots"]
 
 
-DELETION = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
-DELETION += ["-e", "azlin_confirm=teamhomes01", "-e", "ansible_become=false", "-e", "azlin_user=daemon"]
+UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
+UNCONFIRMED += ["-e", "ansible_become=false", "-e", "azlin_user=daemon"]
+DELETION = [*UNCONFIRMED, "-e", "azlin_confirm=teamhomes01"]
 
 
 def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_path):
@@ -136,6 +137,19 @@ def test_deletion_goes_on_where_no_host_has_a_home_on_the_storage(arm, ansible, 
     done = ansible("ansible-playbook", *DELETION, *inventory(tmp_path, here={"ansible_connection": "local"}))
     assert done.returncode == 0, done.stdout + done.stderr
     assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
+
+
+def test_deletion_in_check_mode_shows_its_plan_without_a_confirmation(arm, ansible):
+    run_module("azlin_nfs_storage", **storage())
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", *UNCONFIRMED, "--check", "--diff")
+    wrong = ansible("ansible-playbook", *UNCONFIRMED, "--check", "-e", "azlin_confirm=teamhomes")
+
+    assert done.returncode == 0 and "changed=1" in done.stdout, done.stdout + done.stderr
+    assert '-    "share home"' in done.stdout and "Storage account teamhomes01 is deleted" in done.stdout
+    assert wrong.returncode != 0 and "confirmation_required" in wrong.stdout
+    assert writes(arm) == []
 
 
 ANSWERS = {
