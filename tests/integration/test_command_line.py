@@ -129,8 +129,9 @@ def test_what_nobody_answered_is_as_if_it_was_not_asked(arm, ansible, tmp_path, 
     assert "not_found" in attached.stdout and "azureuser" in attached.stdout, attached.stdout + attached.stderr
 
 
-DELETION = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
-DELETION += ["-e", "azlin_confirm=teamhomes01", "-e", "ansible_become=false", "-e", "azlin_user=daemon"]
+UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
+UNCONFIRMED += ["-e", "ansible_become=false", "-e", "azlin_user=daemon"]
+DELETION = [*UNCONFIRMED, "-e", "azlin_confirm=teamhomes01"]
 
 
 def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_path):
@@ -173,6 +174,19 @@ def test_deletion_goes_on_where_no_host_has_a_home_on_the_storage(arm, ansible, 
     assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
 
 
+def test_deletion_in_check_mode_shows_its_plan_without_a_confirmation(arm, ansible):
+    run_module("azlin_nfs_storage", **storage())
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", *UNCONFIRMED, "--check", "--diff")
+    wrong = ansible("ansible-playbook", *UNCONFIRMED, "--check", "-e", "azlin_confirm=teamhomes")
+
+    assert done.returncode == 0 and "changed=1" in done.stdout, done.stdout + done.stderr
+    assert '-    "share home"' in done.stdout and "Storage account teamhomes01 is deleted" in done.stdout
+    assert wrong.returncode != 0 and "confirmation_required" in wrong.stdout
+    assert writes(arm) == []
+
+
 ANSWERS = {
     "home and records": (
         {
@@ -209,8 +223,10 @@ def test_what_hosts_answer_is_understood(ansible, tmp_path):
     play = {"hosts": "azlin_hosts", "gather_facts": False, "tasks": tasks}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     values = ["-e", "azlin_storage_name=teamhomes01", "-e", "azlin_user=daemon"]
+    # What this host is attached to is not what is to be deleted.
+    here = {"ansible_connection": "local", "azlin_share": "projects"}
 
-    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here={"ansible_connection": "local"}), *values)
+    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here=here), *values)
 
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -57,6 +57,16 @@ def test_a_family_that_the_default_image_is_not_of_is_told_before_anything_is_as
     assert arm.requests() == [] and not called.exists()
 
 
+@pytest.mark.parametrize("hosts", ["all", ""])
+def test_other_hosts_than_the_new_machine_are_refused_before_anything_is_asked_of_azure(arm, ansible, tmp_path, hosts):
+    """Given for the whole run it would name the hosts of attach too, and the homes of all of them would move."""
+    values = {"azlin_hosts": hosts, "azlin_user_data_file": "worker-9.yml"}
+    done = ansible("ansible-playbook", "azlin.storage.provision", *NAMES, "-e", json.dumps(values))
+    assert done.returncode != 0
+    assert f"azlin_hosts: '{hosts}' is not usable" in done.stdout and "azlin.storage.attach" in done.stdout
+    assert arm.requests() == [] and not (tmp_path / "worker-9.yml").exists()
+
+
 @pytest.fixture
 def first_boot(tmp_path, monkeypatch):
     """A cloud-init that tells one status after the other, the last one for ever; who asks is written down."""

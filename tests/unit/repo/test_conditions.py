@@ -57,11 +57,39 @@ def test_what_is_taken_as_it_is_is_found():
     assert taken_as_they_are("azlin_force is defined and azlin_force|bool", names) == []
 
 
+# How the controller is to run a module. A Python found by search may be one without the libraries. What the inventory
+# says of all hosts, that they become root, is not meant for it; a keyword would not be heard where a variable says it.
+CONTROLLER = {"ansible_python_interpreter": "{{ ansible_playbook_python }}", "ansible_become": False}
+ONLY_HERE = "add_host assert debug fail meta pause set_fact set_stats validate_argument_spec"
+RUN_NO_MODULE = {f"ansible.builtin.{name}" for name in ONLY_HERE.split()}
+# Tasks of the user, who decides there, and those that only ask whether there are hosts.
+OTHERS = ("{{ azlin_vm_tasks | realpath }}", "tasks/require_hosts.yml", "tasks/require_client.yml")
+
+
+def run_by_the_controller(node, local=False, given=()):
+    """The tasks below a node of a play that run a module on localhost, each with the variables around it."""
+    local = local or "localhost" in (node.get("hosts"), node.get("delegate_to"))
+    given = {**dict(given), **node.get("vars", {})}
+    below = [one for key in ("tasks", "block", "rescue", "always") for one in node.get(key, ())]
+    for one in below:
+        yield from run_by_the_controller(one, local, given)
+    runs = [key for key in node if "." in key and key not in RUN_NO_MODULE and node[key] not in OTHERS]
+    if local and runs:
+        yield node["name"], given
+
+
 @pytest.mark.parametrize("playbook", facts.playbooks())
-def test_the_controller_runs_modules_with_its_own_python(playbook):
-    """Found by search it may be another one, without the libraries, or none that runs."""
+def test_the_controller_runs_modules_with_its_own_python_as_who_runs_it(playbook):
     for play in facts.load_yaml(f"playbooks/{playbook}.yml"):
-        # Asking whether there are hosts runs no module.
-        only_asks = all("ansible.builtin.import_tasks" in task for task in play.get("tasks", []))
-        if play.get("hosts") == "localhost" and not only_asks:
-            assert play.get("vars", {}).get("ansible_python_interpreter") == "{{ ansible_playbook_python }}"
+        for name, given in run_by_the_controller(play):
+            assert {key: given.get(key) for key in CONTROLLER} == CONTROLLER, name
+
+
+def test_what_the_controller_runs_is_found():
+    task = {"name": "Ask", "azlin.storage.azlin_storage_info": {}, "vars": CONTROLLER}
+    assert list(run_by_the_controller({"hosts": "all", "tasks": [task]})) == []
+    for play in (
+        {"hosts": "localhost", "tasks": [{"block": [task]}]},
+        {"hosts": "all", "tasks": [{**task, "delegate_to": "localhost"}]},
+    ):
+        assert list(run_by_the_controller(play)) == [("Ask", CONTROLLER)]
