@@ -153,6 +153,26 @@ def test_machines_of_another_subscription_that_may_not_be_listed_may_use_the_sto
     assert run_module(MODULE, **DELETION, force=True)["changed"]
 
 
+def test_a_machine_whose_subnet_was_deleted_still_protects_its_storage(arm):
+    """The rule of its subnet is dead, and the only word of the subscription that the machine is in."""
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
+    attach_from_the_hub(arm)
+    arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
+    arm.clear_requests()
+
+    refused = [run_module(MODULE, **DELETION), run_module(MODULE, **storage(network=service_network()))]
+    (listed,) = run_module(INFO)["storages"]
+
+    for answer in refused:
+        assert answer["error_code"] == "in_use" and "far-1 (/home/azureuser)" in answer["msg"]
+    assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
+    assert writes(arm) == []
+    attach_from_the_hub(arm, state="absent")
+    assert run_module(MODULE, **storage(network=service_network()))["storage"]["network"]["deleted_subnets"] == []
+
+
 def test_a_record_that_no_guard_would_see_is_refused(arm):
     make_hub(arm)
     run_module(MODULE, **storage())

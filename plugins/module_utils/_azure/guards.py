@@ -46,6 +46,7 @@ def check(wanted, present):
     if present.account is not None:
         for doing, share in _lockouts(wanted, present):
             _check_unused(wanted, present, doing, share)
+        _check_dead_rules(wanted, present)
     return location
 
 
@@ -220,6 +221,25 @@ def _closed_ways(wanted, present):
         yield f"Deleting private endpoint {wanted.endpoint.name} of {name}"
 
 
+def _check_dead_rules(wanted, present):
+    """The rule of a deleted subnet may be all that tells where machines with homes are: it does not go before them."""
+    if wanted.network is None or wanted.force:
+        return
+    account, dead = present.account, result.deleted_subnets(present.account)
+    seen = {
+        one.subscription.lower() for one in (wanted.account, *wanted.network.subnets, *result.endpoint_ids(account))
+    }
+    lost = {_subscription(subnet) for subnet in dead} - seen
+    machines = [machine for machine in present.virtual_machines if _subscription(machine["id"]) in lost]
+    users = attachments.of_storage(machines, wanted.account.name, None)
+    if users:
+        raise _in_use(f"Removing the rules of deleted subnets ({', '.join(dead)}) from {wanted.account.name}", users)
+
+
+def _subscription(resource_id):
+    return names.parse_resource_id(resource_id, "id").subscription.lower()
+
+
 def is_own_endpoint(endpoint, account_id):
     """Whether a private endpoint is ours and leads to the account."""
     return is_managed(endpoint) and _leads_to(endpoint, account_id)
@@ -323,9 +343,13 @@ def _check_unused(wanted, present, doing, share):
         if present.unlisted:
             raise present.unlisted[0]
         return
+    raise _in_use(doing, users)
+
+
+def _in_use(doing, users):
     listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""
-    raise AzlinError(
+    return AzlinError(
         "in_use",
         f"{doing} is refused: {len(users)} homes are attached: {listed}{more}.",
         causes=[

@@ -143,9 +143,12 @@ def endpoint_ids(account):
 
 
 def subscriptions(account):
-    """The subscriptions, in lower case, whose machines can have homes: the account's and those with a way to it."""
-    admitted = [names.parse_resource_id(subnet, "id") for subnet in admitted_subnets(account)]
-    known = [names.parse_resource_id(account["id"], "id"), *admitted, *endpoint_ids(account)]
+    """The subscriptions, in lower case, whose machines can have homes: the account's and those with a way to it.
+
+    A machine outlives its subnet, and so does its home: the rule of a deleted subnet still tells where to look.
+    """
+    ruled = [names.parse_resource_id(rule["id"], "id") for rule in subnet_rules(account)]
+    known = [names.parse_resource_id(account["id"], "id"), *ruled, *endpoint_ids(account)]
     return {one.subscription.lower() for one in known}
 
 
