@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import datetime
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     provisioned,
     result,
     security,
+    softdelete,
     waiters,
     wire,
     zones,
@@ -30,6 +32,8 @@ WORKERS = 10
 # What Azure says to an identity that has no role there, is of another tenant, or does not see the subscription. One
 # whose credentials were no good would not have come so far.
 NOT_FOR_US = ("authorization_failed", "authentication_failed", "not_found")
+
+_NOT_EVERYWHERE = ("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ def shares_unknown(account_id):
         "in_use",
         f"Deleting {account_id.name} is refused: the account is there, but Azure says that its list of shares is not, "
         "so that it is not known which shares would go with it.",
-        causes=[("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")],
+        causes=[_NOT_EVERYWHERE],
     )
 
 
@@ -213,15 +217,48 @@ def observe(azure, wanted):
     calls = _storage_calls(azure, wanted)
     if wanted.network is not None:
         calls.update(_network_calls(azure, wanted.network))
-    values = concurrently(calls)
+    values = _seen_whole(azure, wanted, concurrently(calls))
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
     present = {**values, "virtual_networks": networks}
     if present["account"] is None:
-        present.update(_before_creation(azure, wanted.account))
+        present.update(_before_creation(azure, wanted.account), shares=present["shares"] or ())
     elif _limits_matter(wanted, present):
         present["usage"] = _usage(azure, wanted.account)
     present = _with_machines_elsewhere(azure, Present(**present, moment=now()))
     return present if wanted.network is None else _with_more_of_the_network(azure, wanted.network, present)
+
+
+def _seen_whole(azure, wanted, values):
+    """``values``, read again while Azure shows an account without what is in it: that would be made anew."""
+    pause, longest = waiters.BUSY_PAUSE
+    for _chance in range(waiters.CHANCES):
+        if _hidden(wanted, values) is None:
+            return values
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
+        values = {**values, **concurrently({**_share_calls(azure, wanted), "shares": _shares_call(azure, wanted)})}
+    hidden = _hidden(wanted, values)
+    if hidden is not None:
+        raise AzlinError(
+            "azure_error",
+            f"Reading {wanted.account.name} failed: the account is there, but Azure says that its {hidden} is not, so "
+            "that it is not known what the account holds.",
+            causes=[_NOT_EVERYWHERE],
+        )
+    return values
+
+
+def _hidden(wanted, values):
+    """What an account must have and Azure does not show; None when nothing is missing."""
+    if values["account"] is None:
+        return None
+    listed = {share["name"] for share in softdelete.live(values["shares"] or ())}
+    missing = {
+        "file service": values["file_service"] is None,
+        "list of shares": values["shares"] is None,
+        f"share {wanted.share}": values["share"] is None and wanted.share in listed,
+    }
+    return next((what for what, is_missing in missing.items() if is_missing), None)
 
 
 def _limits_matter(wanted, present):
@@ -351,10 +388,14 @@ def _share_calls(azure, wanted):
     }
 
 
+def _shares_call(azure, wanted):
+    return lambda: listed_shares(azure, wanted.account, "deleted")
+
+
 def _storage_calls(azure, wanted):
     return {
         **_share_calls(azure, wanted),
-        "shares": lambda: shares_of(azure, wanted.account, "deleted"),
+        "shares": _shares_call(azure, wanted),
         **_endpoint_calls(azure, wanted),
         "virtual_machines": lambda: virtual_machines(azure),
     }
