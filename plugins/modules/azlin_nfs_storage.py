@@ -243,6 +243,8 @@ options:
               - When not set, the zone C(privatelink.file.SUFFIX) in the resource group of the storage is used, and
                 created if needed. If the virtual network is linked to another zone of that name, one with the tag
                 C(managed-by=azlin) is used, and any other one is named in an error.
+              - A zone has one address for a storage. A second private endpoint of the storage, for another network,
+                needs another zone, or O(network.dns.manage=false); otherwise it is refused.
             type: str
   soft_delete_days:
     description:

@@ -15,6 +15,7 @@ from tests.integration.support import (
     STORAGE_API,
     assert_forecast,
     assert_nothing_to_do,
+    assert_refused,
     endpoint_network,
     network_id,
     run_module,
@@ -300,6 +301,38 @@ def test_central_zone_in_another_subscription(arm):
     run_module(MODULE, **DELETION)
     assert exists(arm, hub(ZONE), DNS_API)
     assert not exists(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)
+
+
+def test_a_second_endpoint_leaves_the_record_to_the_first(arm):
+    """A zone sends a name to one endpoint: a second one there leads the hosts of the first away."""
+    run_module(MODULE, **storage())
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    make_network(arm, network_id(arm, "virtualNetworks/near"), "10.50.0.0/16", "10.50.1.0/24")
+    make_network(arm, hub("virtualNetworks/far"))
+    record = get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    near = endpoint_network(virtual_network="near", subnet=["homes"])
+    second = {
+        "other name": {**near, "endpoint_name": "second"},
+        "other subscription": {"subnet": [hub("virtualNetworks/far/subnets/homes")]},
+        "forgotten name": endpoint_network(endpoint_name="forgotten"),
+    }
+    arm.clear_requests()
+
+    for network in second.values():
+        refused = run_module(MODULE, **storage(network=network))
+        assert_refused(refused, "name_conflict", "teamhomes01-pe", network_id(arm, ZONE))
+        assert "network.endpoint_name: teamhomes01-pe" in refused["causes"][0]["remedy"]
+    assert writes(arm) == []
+
+    by_hand = {**second["other name"], "dns": {"manage": False}}
+    elsewhere = {**second["other subscription"], "dns": {"zone_id": hub(ZONE)}}
+    for network in (by_hand, elsewhere):
+        assert run_module(MODULE, **storage(network=network))["changed"]
+        assert_nothing_to_do(arm, **storage(network=network))
+    assert get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API) == record
+    assert get(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"] != record["properties"]["aRecords"]
+    assert_nothing_to_do(arm, **storage())
 
 
 def test_zone_of_another_owner_gets_link_and_record_and_nothing_else(arm):

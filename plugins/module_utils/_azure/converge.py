@@ -31,6 +31,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.observe impor
     observe,
     observe_again,
     observe_for_deletion,
+    with_record,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
@@ -48,6 +49,7 @@ def converge(azure, params, check_mode):
 
 def _present(azure, params, wanted, deadline, check_mode):
     wanted, present = zones.settled(*located(azure, wanted, observe(azure, wanted)))
+    present = with_record(azure, wanted, present)
     before, planned = present, plan(wanted, present)
     if planned and check_mode:
         present = forecast(wanted, present, planned)

@@ -14,6 +14,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     result,
     security,
     softdelete,
+    zones,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
@@ -252,14 +253,18 @@ def _leads_to(endpoint, account_id):
     )
 
 
+_OTHER_NAME = "Set network.endpoint_name to the endpoint that the storage has, or to a free name if it has none."
+
+
 def _check_endpoint(wanted, present):
+    zones.check_record(wanted, present)
     if present.endpoint is None:
         return
     if not _leads_to(present.endpoint, wanted.account):
         raise AzlinError(
             "name_conflict",
             f"Private endpoint {wanted.endpoint} exists and leads to something else than {wanted.account.name}.",
-            causes=[("another resource uses the name", "Set network.endpoint_name to a free name.")],
+            causes=[("another resource uses the name", _OTHER_NAME)],
         )
     if result.connection_state(present.endpoint) == "Rejected" and result.is_manual(present.endpoint):
         raise AzlinError(
@@ -279,7 +284,7 @@ def _check_endpoint(wanted, present):
             "name_conflict",
             f"Private endpoint {wanted.endpoint} does not work any more and does not carry the tag "
             f"{TAG_KEY}={TAG_VALUE}; it is left alone.",
-            causes=[("somebody else made the endpoint", "Delete it, or set network.endpoint_name to a free name.")],
+            causes=[("somebody else made the endpoint", "Delete it."), ("another one is meant", _OTHER_NAME)],
         )
     subnet = dig(properties(present.endpoint), "subnet", "id")
     if not same_id(subnet, wanted.network.subnets[0]):

@@ -53,6 +53,8 @@ class Present:
     endpoint: dict | None = None
     zone_group: dict | None = None
     zone: dict | None = None
+    # Of the storage in the zone; read where it can be that of another endpoint.
+    record: dict | None = None
     links: tuple = ()
     virtual_networks: dict = field(default_factory=dict)
     security_groups: dict = field(default_factory=dict)
@@ -328,6 +330,16 @@ def _other_zones(azure, network):
                 )
                 found.append((zone, links))
     return tuple(found)
+
+
+def with_record(azure, wanted, present):
+    """``present`` with the storage's record in the zone, if that can be another endpoint's."""
+    if wanted.network is None or not zones.rivals(wanted, present):
+        return present
+    zone = wanted.network.zone
+    get = azure.private_dns(zone.subscription).record_sets.get
+    record = read("the storage's record", get, zone.resource_group, zone.name, "A", wanted.account.name)
+    return replace(present, record=record)
 
 
 def observe_again(azure, wanted, before, plan):

@@ -135,10 +135,14 @@ def deleted_subnets(account):
     return [rule["id"] for rule in subnet_rules(account) if rule.get("state") == SOURCE_DELETED]
 
 
-def endpoint_ids(account):
-    """The ids of the private endpoints that the account knows."""
+def endpoint_ids(account, without=()):
+    """The ids of the private endpoints that the account knows, without those in some states."""
     known = properties(account).get("privateEndpointConnections") or []
-    found = [dig(connection, "properties", "privateEndpoint", "id") for connection in known]
+    found = [
+        dig(connection, "properties", "privateEndpoint", "id")
+        for connection in known
+        if dig(connection, "properties", "privateLinkServiceConnectionState", "status") not in without
+    ]
     return [names.parse_resource_id(one, "id") for one in found if one]
 
 
