@@ -17,6 +17,7 @@ from tests.integration.support import (
     assert_finished,
     assert_refused,
     assert_succeeded,
+    before_the_first_write,
     deletion,
     endpoint_network,
     exists,
@@ -161,6 +162,34 @@ def test_success_without_a_resource(arm):
     arm.faults({"method": "GET", "path": "asyncoperations/", "status": 200, "body": {}})
     assert_refused(run_module(MODULE, **storage()), "create_failed", "teamhomes01")
     assert_finished(arm, **storage())
+
+
+@failure_mode(4)
+def test_success_that_changed_nothing(arm):
+    """What an Azure Policy with the effect modify does."""
+    run_module(MODULE, **storage())
+    kept = arm.request("GET", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+    arm.faults({"method": "PATCH", "path": f"{ACCOUNT}$", "status": 200, "body": kept, "times": 0})
+
+    result = run_module(MODULE, **storage(encryption_in_transit="required"))
+
+    assert_refused(result, "azure_error", "storage account teamhomes01", "https_only is False", "not True")
+    assert "Azure Policy" in result["causes"][0]["cause"]
+    arm.clear_faults()
+    assert_finished(arm, **storage(encryption_in_transit="required"))
+
+
+@failure_mode(30)
+def test_a_change_that_is_not_seen_yet(arm, monkeypatch):
+    run_module(MODULE, **storage())
+    old = arm.request("GET", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+    late = {"method": "GET", "path": f"{ACCOUNT}$", "status": 200, "body": old, "times": 2}
+
+    with before_the_first_write(monkeypatch, lambda: arm.faults(late)):
+        result = assert_succeeded(run_module(MODULE, **storage(encryption_in_transit="required")))
+
+    assert result["storage"]["encryption_in_transit"] == "required"
+    assert arm.status()["faults"] == []
 
 
 IN_PROGRESS = {"status": 409, "code": "StorageAccountOperationInProgress", "message": "Exclusive access."}
