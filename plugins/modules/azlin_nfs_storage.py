@@ -273,12 +273,14 @@ options:
     choices: [dev, team, ml]
   restore:
     description:
-      - What to do when O(share) does not exist, but a soft-deleted share has its name.
-      - When not set, that is refused, since a new share would be empty.
+      - What to do when O(share) does not exist, but a soft-deleted share has its name; or when the account does not
+        exist, but a deleted one of the subscription had its name.
+      - When not set, that is refused, since a new share would be empty, and a deleted account cannot be recovered any
+        more once a new one has its name.
       - V(true) restores the soft-deleted share with its files, the newest if there are several, and then brings it to
         what the options say. It is refused when there is nothing to restore, and does nothing when the share exists.
       - V(false) creates a new, empty share. The soft-deleted one stays until it is purged, and
-        C(az storage share-rm restore --restored-name) brings it back under another name.
+        C(az storage share-rm restore --restored-name) brings it back under another name. A deleted account is given up.
     type: bool
   delete_snapshots:
     description:

@@ -622,7 +622,7 @@ def test_dead_endpoint_is_replaced_with_its_names(arm, cause):
     else:
         arm.request("DELETE", connection(arm)["id"], api_version=STORAGE_API)
 
-    after = assert_forecast(arm, MODULE, **storage())["storage"]
+    after = assert_forecast(arm, MODULE, **storage(restore=False))["storage"]
 
     (endpoint,) = after["network"]["private_endpoints"]
     assert endpoint["state"] == "Approved"

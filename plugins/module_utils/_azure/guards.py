@@ -72,6 +72,7 @@ def _check_creation(wanted, present):
         )
     if wanted.restore:
         raise softdelete.nothing_to_restore(wanted)
+    softdelete.check_account(wanted, present)
     provisioned.check_model(wanted, None, wanted.billing_model or provisioned.DEFAULT_MODEL)
     location = wanted.location or names.location(present.resource_group["location"])
     offered = None if present.regions is None else present.regions.get(wanted_sku(wanted), set())

@@ -65,6 +65,8 @@ class Present:
     unlisted: tuple = ()
     resource_group: dict | None = None
     regions: dict | None = None
+    # Those that had the name of an account that does not exist.
+    deleted_accounts: tuple = ()
 
     @property
     def endpoints(self):
@@ -437,22 +439,35 @@ def _before_creation(azure, account):
                 "the resource group", azure.resources().resource_groups.get, account.resource_group
             ),
             "regions": lambda: _regions(azure),
+            "deleted_accounts": lambda: _deleted_accounts(azure, account),
         }
     )
+
+
+def _if_allowed(doing, call):
+    """The items of a list, or None if the identity may not ask: then Azure has to say by itself what is wrong."""
+    try:
+        return _patiently(lambda: wire.items(call), doing)
+    except Exception as exc:
+        if getattr(exc, "status_code", None) in (403, 404):
+            return None
+        raise errors.from_azure(exc, f"Listing {doing}") from exc
+
+
+def _deleted_accounts(azure, account):
+    """The accounts of this name that Azure may still recover, as long as nobody takes the name."""
+    listed = _if_allowed("deleted storage accounts", azure.storage().deleted_accounts.list)
+    return tuple(one for one in listed or () if one["name"] == account.name)
 
 
 def _regions(azure):
     """SKU name -> set of regions that offer it for FileStorage; None if the identity may not ask.
 
-    The question saves a half-made network when the region is wrong, so a refusal is no reason to fail here: Azure
-    then says by itself what is wrong with the account.
+    The question saves a half-made network when the region is wrong.
     """
-    try:
-        listed = _patiently(lambda: wire.items(azure.storage().skus.list), "the regions")
-    except Exception as exc:
-        if getattr(exc, "status_code", None) in (403, 404):
-            return None
-        raise errors.from_azure(exc, "Listing the regions of premium file storage") from exc
+    listed = _if_allowed("regions of premium file storage", azure.storage().skus.list)
+    if listed is None:
+        return None
     offered = {}
     for sku in listed:
         if sku.get("kind") == "FileStorage" and sku.get("resourceType") == "storageAccounts":
