@@ -120,7 +120,8 @@ def main_job(demo):
     with demo.step("lab up: Resource Manager, NFS server, three hosts"):
         demo.lab("up", "--hosts", str(len(HOSTS)))
         demo.use_lab_credentials()
-    create = (*STORAGE, "-e", "azlin_size=500GiB", "-e", json.dumps(NETWORK))
+    # The storage of an earlier demo in the same lab may be among the deleted ones.
+    create = (*STORAGE, "-e", "azlin_size=500GiB", "-e", json.dumps({**NETWORK, "azlin_restore": False}))
     with demo.step("create the storage, 500 GiB, reachable by a private endpoint only"):
         demo.play("create", *create)
     with demo.step("attach worker-1, worker-2 and worker-3"):

@@ -10,12 +10,11 @@ import math
 import typing
 import uuid
 
-from lab.arm import metrics, provisioning, shares
+from lab.arm import metrics, provisioning, shares, storage
 from lab.arm.assertions import Trusted
 from lab.arm.cloud import Answer, Cloud
 from lab.arm.exports import ACCOUNTS, SHARES
 from lab.arm.profiles import PROFILES
-from lab.arm.storage import purge_account
 
 
 async def control(cloud: Cloud, method: str, path: str, body: typing.Any) -> Answer:
@@ -119,6 +118,7 @@ def _let_pass(cloud: Cloud, body: typing.Any) -> Answer:
         provisioning.let_pass(share, float(body["hours"]))
     for account in cloud.store.all(ACCOUNTS):
         shares.let_pass(account, float(body["hours"]))
+    storage.let_pass(cloud.store, float(body["hours"]))
     return Answer(204)
 
 
@@ -136,7 +136,7 @@ def _add_subscriptions(cloud: Cloud, body: typing.Any) -> Answer:
 def _reset(cloud: Cloud, body: typing.Any) -> Answer:
     """Forget all resources, with the data of their shares, what was trusted, all faults and all requests."""
     for account in cloud.store.all(ACCOUNTS):
-        purge_account(cloud, account)
+        storage.purge_account(cloud, account)
     cloud.operations.forget()
     cloud.trusted = Trusted()
     cloud.store.clear()

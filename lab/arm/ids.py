@@ -45,6 +45,7 @@ CANONICAL_TYPES = {
         "Microsoft.Storage/storageAccounts/fileServices/shares",
         "Microsoft.Storage/storageAccounts/fileServices/shares/restore",
         "Microsoft.Storage/checkNameAvailability",
+        "Microsoft.Storage/deletedAccounts",
         "Microsoft.Storage/skus",
         "Microsoft.Storage/locations/asyncoperations",
     )

@@ -15,7 +15,7 @@ from lab.arm.errors import ArmError
 from lab.arm.exports import ACCOUNTS, CONNECTIONS, SHARES
 from lab.arm.metadata import FILE_SUFFIX
 from lab.arm.operations import finisher
-from lab.arm.store import Record, Store, public, timestamp
+from lab.arm.store import Record, Store, earlier, public, timestamp
 
 SUBNETS = "Microsoft.Network/virtualNetworks/subnets"
 SKUS = {
@@ -36,6 +36,9 @@ WRITABLE = (
     "azureFilesIdentityBasedAuthentication",
     "routingPreference",
 )
+DELETED = "Microsoft.Storage/deletedAccounts"
+# Days for which Azure can recover a deleted account. Source: Azure docs, storage-account-recover.
+RECOVERY_DAYS = 14
 # Names that belong to accounts outside this subscription.
 TAKEN_ELSEWHERE = ("microsoft", "taken")
 
@@ -107,6 +110,7 @@ def put_account(call: Call) -> Answer:
     if sku.endswith("_ZRS") and not validation.LOCATIONS[location]:
         raise errors.invalid_values("sku")
     account = call.store.put(_new_account(call, location, sku, kind, wanted))
+    _forget_deleted(call.store, account["name"])
     operation = call.start("account", account["id"])
     path = f"/subscriptions/{call.target.subscription}/providers/Microsoft.Storage/locations/{location}"
     headers = {
@@ -238,11 +242,53 @@ def delete_account(call: Call) -> Answer:
 
 
 def purge_account(cloud: Cloud, account: Record) -> None:
-    """The data of all its shares goes with an account, deleted shares included."""
+    """The data of all its shares goes with an account, deleted shares included; that it was there is remembered."""
+    cloud.store.put(_deleted(account))
     names = {share["name"] for share in cloud.store.children(account["id"], SHARES)}
     names.update(share["name"] for share in account["lab"]["deleted_shares"])
     for name in sorted(names):
         cloud.purge_later(account["name"], name)
+
+
+def _deleted(account: Record) -> Record:
+    """A deleted account, as the specification shows one."""
+    subscription, deleted = account["id"].split("/")[2], timestamp()
+    place = f"/subscriptions/{subscription}/providers/Microsoft.Storage/locations/{account['location']}"
+    created = account["properties"]["creationTime"]
+    return {
+        "id": f"{place}/deletedAccounts/{account['name']}",
+        "name": account["name"],
+        "type": DELETED,
+        "properties": {
+            "storageAccountResourceId": account["id"],
+            "location": account["location"],
+            "restoreReference": f"{account['name']}|{created}",
+            "creationTime": created,
+            "deletionTime": deleted,
+        },
+    }
+
+
+def _forget_deleted(store: Store, name: str) -> None:
+    """A deleted account whose name another one took cannot be recovered any more."""
+    for record in store.all(DELETED):
+        if record["name"] == name:
+            store.delete(record["id"])
+
+
+def let_pass(store: Store, hours: float) -> None:
+    """Deleted accounts come nearer to their end, or reach it."""
+    for record in store.all(DELETED):
+        about = record["properties"]
+        about["deletionTime"] = earlier(about["deletionTime"], hours)
+        if about["deletionTime"] < earlier(timestamp(), RECOVERY_DAYS * 24):
+            store.delete(record["id"])
+
+
+@route("GET", DELETED, item=False)
+def list_deleted_accounts(call: Call) -> Answer:
+    """The deleted accounts of the subscription that can still be recovered."""
+    return call.page(call.store.in_scope(DELETED, call.target.subscription, None), public)
 
 
 def require_idle(account: Record) -> None:

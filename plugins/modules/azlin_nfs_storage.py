@@ -251,6 +251,8 @@ options:
               - When not set, the zone C(privatelink.file.SUFFIX) in the resource group of the storage is used, and
                 created if needed. If the virtual network is linked to another zone of that name, one with the tag
                 C(managed-by=azlin) is used, and any other one is named in an error.
+              - A zone has one address for a storage. A second private endpoint of the storage, for another network,
+                needs another zone, or O(network.dns.manage=false); otherwise it is refused.
             type: str
   soft_delete_days:
     description:
@@ -279,12 +281,14 @@ options:
     choices: [dev, team, ml]
   restore:
     description:
-      - What to do when O(share) does not exist, but a soft-deleted share has its name.
-      - When not set, that is refused, since a new share would be empty.
+      - What to do when O(share) does not exist, but a soft-deleted share has its name; or when the account does not
+        exist, but a deleted one of the subscription had its name.
+      - When not set, that is refused, since a new share would be empty, and a deleted account cannot be recovered any
+        more once a new one has its name.
       - V(true) restores the soft-deleted share with its files, the newest if there are several, and then brings it to
         what the options say. It is refused when there is nothing to restore, and does nothing when the share exists.
       - V(false) creates a new, empty share. The soft-deleted one stays until it is purged, and
-        C(az storage share-rm restore --restored-name) brings it back under another name.
+        C(az storage share-rm restore --restored-name) brings it back under another name. A deleted account is given up.
     type: bool
   delete_snapshots:
     description:

@@ -12,11 +12,14 @@ import socket
 import pytest
 
 from tests.integration.support import (
+    GROUP,
     STORAGE_API,
     assert_finished,
     assert_refused,
     assert_succeeded,
+    before_the_first_write,
     deletion,
+    endpoint_network,
     exists,
     run_module,
     sent,
@@ -61,6 +64,41 @@ def test_name_taken_in_another_tenant(arm, found_by):
     assert len(sent(arm, "PUT", ACCOUNT)) == (found_by == "creation")
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
     assert_finished(arm, **storage(name="teamhomes02"))
+
+
+OTHER_GROUP = "azlin-other"
+CHECK_NAME = "Microsoft.Storage/checkNameAvailability"
+
+
+@failure_mode(1)
+@pytest.mark.parametrize("found_by", ["question", "creation"])
+def test_name_taken_by_an_own_account_of_another_group(arm, found_by):
+    arm.request("PUT", f"/subscriptions/{arm.subscription_id}/resourceGroups/{OTHER_GROUP}", {"location": "westus2"})
+    run_module(MODULE, **storage())
+    if found_by == "creation":
+        arm.faults({"method": "POST", "path": "checkNameAvailability$", "status": 200, "body": {"nameAvailable": True}})
+    arm.clear_requests()
+    elsewhere = storage(resource_group=OTHER_GROUP, network=endpoint_network(resource_group=GROUP))
+
+    result = run_module(MODULE, **elsewhere)
+
+    assert_refused(result, "name_conflict", "teamhomes01")
+    assert f"resource_group: {GROUP}" in result["causes"][0]["remedy"]
+    assert not exists(arm, storage_id(arm, ACCOUNT).replace(GROUP, OTHER_GROUP), STORAGE_API)
+
+
+@failure_mode(1)
+def test_name_taken_by_another_run_at_the_same_time(arm):
+    run_module(MODULE, **storage())
+    arm.faults({"method": "GET", "path": f"{ACCOUNT}$", "status": 404, "code": "ResourceNotFound"})
+    arm.clear_requests()
+
+    result = run_module(MODULE, **storage())
+
+    assert_refused(result, "name_conflict", "teamhomes01", "meanwhile")
+    assert result["causes"][0]["remedy"].startswith("Run again")
+    assert writes(arm) == [("POST", f"/subscriptions/{arm.subscription_id}/providers/{CHECK_NAME}")]
+    assert_finished(arm, **storage())
 
 
 @failure_mode(2)
@@ -124,6 +162,34 @@ def test_success_without_a_resource(arm):
     arm.faults({"method": "GET", "path": "asyncoperations/", "status": 200, "body": {}})
     assert_refused(run_module(MODULE, **storage()), "create_failed", "teamhomes01")
     assert_finished(arm, **storage())
+
+
+@failure_mode(4)
+def test_success_that_changed_nothing(arm):
+    """What an Azure Policy with the effect modify does."""
+    run_module(MODULE, **storage())
+    kept = arm.request("GET", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+    arm.faults({"method": "PATCH", "path": f"{ACCOUNT}$", "status": 200, "body": kept, "times": 0})
+
+    result = run_module(MODULE, **storage(encryption_in_transit="required"))
+
+    assert_refused(result, "azure_error", "storage account teamhomes01", "https_only is False", "not True")
+    assert "Azure Policy" in result["causes"][0]["cause"]
+    arm.clear_faults()
+    assert_finished(arm, **storage(encryption_in_transit="required"))
+
+
+@failure_mode(30)
+def test_a_change_that_is_not_seen_yet(arm, monkeypatch):
+    run_module(MODULE, **storage())
+    old = arm.request("GET", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+    late = {"method": "GET", "path": f"{ACCOUNT}$", "status": 200, "body": old, "times": 2}
+
+    with before_the_first_write(monkeypatch, lambda: arm.faults(late)):
+        result = assert_succeeded(run_module(MODULE, **storage(encryption_in_transit="required")))
+
+    assert result["storage"]["encryption_in_transit"] == "required"
+    assert arm.status()["faults"] == []
 
 
 IN_PROGRESS = {"status": 409, "code": "StorageAccountOperationInProgress", "message": "Exclusive access."}

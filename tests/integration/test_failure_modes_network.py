@@ -208,7 +208,7 @@ def test_account_was_deleted_under_its_endpoint(arm, made_again):
         kept = {key: content[key] for key in ("location", "kind", "sku", "tags", "properties")}
         arm.request("PUT", storage_id(arm, ACCOUNT), kept, STORAGE_API)
 
-    result = run_module(MODULE, **storage())
+    result = run_module(MODULE, **storage(restore=False))
 
     assert endpoint_states(result) == ["Approved"]
     assert ("delete", "private endpoint teamhomes01-pe") in [(one["action"], one["resource"]) for one in result["plan"]]

@@ -363,7 +363,7 @@ def test_endpoint_of_a_deleted_account_is_replaced(arm):
     run_module(MODULE, **storage())
     arm.request("DELETE", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
 
-    result = run_module(MODULE, **storage())
+    result = run_module(MODULE, **storage(restore=False))
 
     assert ("delete", "private endpoint teamhomes01-pe") in [(one["action"], one["resource"]) for one in result["plan"]]
     assert result["storage"]["network"]["private_endpoints"][0]["state"] == "Approved"

@@ -14,6 +14,8 @@ from tests.integration.support import (
     NETWORK_API,
     STORAGE_API,
     assert_forecast,
+    assert_nothing_to_do,
+    assert_refused,
     before_the_first_write,
     deletion,
     endpoint_network,
@@ -87,6 +89,31 @@ def test_endpoints_of_others_stay_and_are_named(arm, name):
     assert result["recovery"].endswith(f"or the identity may not see them: {path}.")
     assert exists(arm, path, NETWORK_API)
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_new_account_does_not_end_the_recovery_of_a_deleted_one(arm, check):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **deletion())
+    arm.clear_requests()
+
+    refused = run_module(MODULE, check=check, **storage())
+
+    assert_refused(refused, "soft_deleted", storage_id(arm, ACCOUNT))
+    assert [cause["remedy"].partition(" ")[0] for cause in refused["causes"]] == ["Recover", "Set"]
+    assert writes(arm) == []
+    assert run_module(MODULE, **storage(restore=True))["error_code"] == "not_found"
+    assert run_module(MODULE, **storage(name="teamhomes02"))["changed"]
+    assert run_module(MODULE, **storage(restore=False))["changed"]
+    assert_nothing_to_do(arm, **storage())
+
+
+def test_whether_an_account_was_deleted_need_not_be_known(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **deletion())
+    arm.faults({"method": "GET", "path": "/deletedAccounts$", "status": 403, "code": "AuthorizationFailed"})
+    assert run_module(MODULE, **storage())["changed"]
+    assert arm.status()["faults"] == []
 
 
 def test_second_deletion_finds_nothing(arm):

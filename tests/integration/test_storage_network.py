@@ -15,6 +15,7 @@ from tests.integration.support import (
     STORAGE_API,
     assert_forecast,
     assert_nothing_to_do,
+    assert_refused,
     endpoint_network,
     network_id,
     run_module,
@@ -151,6 +152,26 @@ def test_machines_of_another_subscription_that_may_not_be_listed_may_use_the_sto
         assert found["attached_vms"] is None
         assert any(HUB in text and "teamhomes01" in text for text in warnings_of(answer))
     assert run_module(MODULE, **DELETION, force=True)["changed"]
+
+
+def test_a_machine_whose_subnet_was_deleted_still_protects_its_storage(arm):
+    """The rule of its subnet is dead, and the only word of the subscription that the machine is in."""
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
+    attach_from_the_hub(arm)
+    arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
+    arm.clear_requests()
+
+    refused = [run_module(MODULE, **DELETION), run_module(MODULE, **storage(network=service_network()))]
+    (listed,) = run_module(INFO)["storages"]
+
+    for answer in refused:
+        assert answer["error_code"] == "in_use" and "far-1 (/home/azureuser)" in answer["msg"]
+    assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
+    assert writes(arm) == []
+    attach_from_the_hub(arm, state="absent")
+    assert run_module(MODULE, **storage(network=service_network()))["storage"]["network"]["deleted_subnets"] == []
 
 
 def test_a_record_that_no_guard_would_see_is_refused(arm):
@@ -293,6 +314,38 @@ def test_central_zone_in_another_subscription(arm):
     run_module(MODULE, **DELETION)
     assert exists(arm, hub(ZONE), DNS_API)
     assert not exists(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)
+
+
+def test_a_second_endpoint_leaves_the_record_to_the_first(arm):
+    """A zone sends a name to one endpoint: a second one there leads the hosts of the first away."""
+    run_module(MODULE, **storage())
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    make_network(arm, network_id(arm, "virtualNetworks/near"), "10.50.0.0/16", "10.50.1.0/24")
+    make_network(arm, hub("virtualNetworks/far"))
+    record = get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    near = endpoint_network(virtual_network="near", subnet=["homes"])
+    second = {
+        "other name": {**near, "endpoint_name": "second"},
+        "other subscription": {"subnet": [hub("virtualNetworks/far/subnets/homes")]},
+        "forgotten name": endpoint_network(endpoint_name="forgotten"),
+    }
+    arm.clear_requests()
+
+    for network in second.values():
+        refused = run_module(MODULE, **storage(network=network))
+        assert_refused(refused, "name_conflict", "teamhomes01-pe", network_id(arm, ZONE))
+        assert "network.endpoint_name: teamhomes01-pe" in refused["causes"][0]["remedy"]
+    assert writes(arm) == []
+
+    by_hand = {**second["other name"], "dns": {"manage": False}}
+    elsewhere = {**second["other subscription"], "dns": {"zone_id": hub(ZONE)}}
+    for network in (by_hand, elsewhere):
+        assert run_module(MODULE, **storage(network=network))["changed"]
+        assert_nothing_to_do(arm, **storage(network=network))
+    assert get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API) == record
+    assert get(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"] != record["properties"]["aRecords"]
+    assert_nothing_to_do(arm, **storage())
 
 
 def test_zone_of_another_owner_gets_link_and_record_and_nothing_else(arm):
@@ -582,7 +635,7 @@ def test_dead_endpoint_is_replaced_with_its_names(arm, cause):
     else:
         arm.request("DELETE", connection(arm)["id"], api_version=STORAGE_API)
 
-    after = assert_forecast(arm, MODULE, **storage())["storage"]
+    after = assert_forecast(arm, MODULE, **storage(restore=False))["storage"]
 
     (endpoint,) = after["network"]["private_endpoints"]
     assert endpoint["state"] == "Approved"

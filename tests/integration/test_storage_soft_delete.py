@@ -9,7 +9,7 @@ import datetime
 
 import pytest
 
-from tests.integration.support import GROUP, STORAGE_API, run_module, storage, storage_id, writes
+from tests.integration.support import GROUP, STORAGE_API, assert_refused, run_module, storage, storage_id, writes
 
 MODULE = "azlin_nfs_storage"
 ACCOUNT = "storageAccounts/teamhomes01"
@@ -63,6 +63,39 @@ def test_a_soft_deleted_share_is_not_silently_replaced(deleted, check):
     ]
     assert writes(deleted) == []
     assert run_module(MODULE, **storage())["changed"] is False
+
+
+HIDDEN = {
+    "list of shares": "fileServices/default/shares$",
+    "share": "shares/home$",
+    "file service": "fileServices/default$",
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_what_azure_does_not_show_is_not_made_anew(deleted, hidden):
+    """An account that is not seen everywhere yet: what is in it would be taken for missing."""
+    fault = {"method": "GET", "path": HIDDEN[hidden], "status": 404, "code": "ResourceNotFound"}
+    options = storage(soft_delete_days=9)
+    deleted.faults({**fault, "times": 0})
+
+    refused = run_module(MODULE, **options)
+
+    assert_refused(refused, "azure_error", "teamhomes01", hidden)
+    assert writes(deleted) == []
+    deleted.clear_faults()
+    deleted.faults({**fault, "times": 2})
+    assert [step["resource"] for step in run_module(MODULE, **options)["plan"]] == ["file service of teamhomes01"]
+    assert deleted.status()["faults"] == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_soft_deleted_share_in_a_list_that_azure_does_not_show_yet_is_not_replaced(deleted):
+    fault = {"method": "GET", "path": HIDDEN["list of shares"], "status": 404, "code": "ResourceNotFound"}
+    deleted.faults({**fault, "times": 2})
+    assert_refused(run_module(MODULE, **projects()), "soft_deleted", "teamhomes01/projects")
+    assert writes(deleted) == []
 
 
 def test_restore_brings_the_share_back_as_it_was(deleted):

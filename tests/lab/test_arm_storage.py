@@ -181,6 +181,25 @@ def test_a_rule_outlives_its_subnet(azure):
     assert account["properties"]["networkAcls"]["virtualNetworkRules"][0]["state"] == "NetworkSourceDeleted"
 
 
+def test_a_deleted_account_is_remembered_until_it_cannot_be_recovered(azure, arm):
+    def remembered():
+        return {one.name: one for one in azure.storage.deleted_accounts.list()}
+
+    for name in ("kept", "again", "old"):
+        azure.account(name)
+    azure.storage.storage_accounts.delete(GROUP, "old")
+    arm.let_pass(24 * 13)
+    azure.storage.storage_accounts.delete(GROUP, "kept")
+    azure.storage.storage_accounts.delete(GROUP, "again")
+    assert sorted(remembered()) == ["again", "kept", "old"]
+    arm.let_pass(24 * 2)
+    azure.account("again")
+    (found,) = remembered().values()
+    assert (found.name, found.storage_account_resource_id) == ("kept", azure.account_id("kept"))
+    assert (found.location, found.type) == ("westus2", "Microsoft.Storage/deletedAccounts")
+    assert found.creation_time < found.deletion_time and found.restore_reference.startswith("kept|")
+
+
 def test_parents_must_exist(azure):
     nowhere = azure.account_id().replace(GROUP, "nowhere")
     assert refusal(azure, nowhere, BODY) == (404, "ResourceGroupNotFound")

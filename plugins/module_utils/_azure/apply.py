@@ -19,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters impor
     while_busy,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._common.names import parse_resource_id
 
 _NETWORK_KINDS = (
     "virtual network",
@@ -41,8 +42,44 @@ def check_name(azure, account_id, deadline):
     except Exception as exc:
         raise errors.from_azure(exc, doing) from exc
     if answer.get("nameAvailable") is False:
-        code = "StorageAccountAlreadyTaken" if answer.get("reason") == "AlreadyExists" else "AccountNameInvalid"
-        raise errors.failure(doing, code, answer.get("message") or "the name is not available")
+        message = answer.get("message") or "the name is not available"
+        if answer.get("reason") != "AlreadyExists":
+            raise errors.failure(doing, "AccountNameInvalid", message)
+        raise _name_taken(azure, account_id, doing, errors.failure(doing, "StorageAccountAlreadyTaken", message))
+
+
+def _name_taken(azure, account_id, doing, error):
+    """``error``, or a better one where the name is taken by an account of this subscription: that one may be meant."""
+    name, group = account_id.name, _group_of(azure, account_id.name)
+    if group is None:
+        return error
+    if group.lower() == account_id.resource_group.lower():
+        return AzlinError(
+            "name_conflict",
+            f"{doing} failed: storage account {name} was made meanwhile in resource group {group}.",
+            causes=[("another run made it at the same time", "Run again: it goes on with that account.")],
+        )
+    return AzlinError(
+        "name_conflict",
+        f"{doing} failed: storage account {name} is in resource group {group} of this subscription, not in "
+        f"{account_id.resource_group}.",
+        causes=[
+            ("the storage that is there is meant", f"Set resource_group: {group}."),
+            ("a second storage is wanted", "Choose another name."),
+        ],
+        try_="az storage account list --output table",
+    )
+
+
+def _group_of(azure, name):
+    """The resource group of an account of the subscription; None if there is none or the identity may not list them."""
+    try:
+        listed = observe.read_list("storage accounts", azure.storage().storage_accounts.list)
+    except AzlinError as error:
+        if error.error_code != "authorization_failed":
+            raise
+        return None
+    return next((parse_resource_id(one["id"], "id").resource_group for one in listed if one["name"] == name), None)
 
 
 def apply(azure, plan, deadline):
@@ -95,7 +132,10 @@ def perform(azure, step, deadline, tell_accepted):
     except AzlinError:
         raise
     except Exception as exc:
-        raise errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error") from exc
+        error = errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error")
+        if step.key == "account" and error.error_code == "name_conflict":
+            error = _name_taken(azure, step.id, doing, error)
+        raise error from exc
     if step.action in ("create", "update"):
         verify(content, step.id, doing, default)
 

@@ -15,6 +15,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     approval,
     connected,
     delete,
+    errors,
     guards,
     result,
     retail,
@@ -33,8 +34,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.observe impor
     observe,
     observe_again,
     observe_for_deletion,
+    with_record,
 )
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, plan
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, left_over, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -51,13 +53,14 @@ def converge(azure, params, check_mode):
 
 def _present(azure, params, wanted, deadline, check_mode):
     wanted, present = zones.settled(*located(azure, wanted, observe(azure, wanted)))
+    present = with_record(azure, wanted, present)
     before, planned = present, plan(wanted, present)
     if planned and check_mode:
         present = forecast(wanted, present, planned)
     elif planned:
         apply(azure, planned, deadline)
         present = _observe_settled(azure, wanted, before, planned, deadline)
-        _verify(wanted, present)
+        _verify(wanted, present, planned)
     price_list = retail.price_list(azure, params, [present.account])
     return {
         **_outcome(planned),
@@ -73,7 +76,8 @@ def _observe_settled(azure, wanted, before, planned, deadline):
     for _chance in range(waiters.CHANCES):
         present = observe_again(azure, wanted, before, planned)
         shown = [getattr(present, key) for key in written]
-        if all(one is not None and not is_unfinished(one) for one in shown) or deadline.remaining() <= pause:
+        is_there = all(one is not None and not is_unfinished(one) for one in shown)
+        if (is_there and not left_over(wanted, present, planned)) or deadline.remaining() <= pause:
             return present
         time.sleep(pause)
         pause = min(pause * 2, longest)
@@ -102,8 +106,8 @@ def _dead_rules(present):
     ]
 
 
-def _verify(wanted, present):
-    """Azure's word is not enough: what was created has to be there and in order."""
+def _verify(wanted, present, planned):
+    """Azure's word is not enough: what was created has to be there and in order, and as it was wanted."""
     state = result.properties(present.account).get("provisioningState")
     if present.account is None or present.share is None or state not in (None, "Succeeded"):
         raise AzlinError(
@@ -112,6 +116,8 @@ def _verify(wanted, present):
             f"(account in state {state or 'missing'}).",
             causes=[("Azure failed the creation afterwards", "Run again, or see the activity log.")],
         )
+    for difference in left_over(wanted, present, planned):
+        raise errors.not_made(*difference)
 
 
 def _absent(azure, wanted, deadline, check_mode):

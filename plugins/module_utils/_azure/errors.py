@@ -358,6 +358,22 @@ def failure(doing, code, message, default="azure_error", payload=None):
     return AzlinError(meaning, f"{doing} failed{label}: {message}", causes=causes, try_=_try(meaning, code))
 
 
+def not_made(resource, name, value, wanted):
+    """The AzlinError for a change that Azure reported as done, while the resource is as it was."""
+    return AzlinError(
+        "azure_error",
+        f"Azure reported success, but of {resource} {name} is {value!r} and not {wanted!r}.",
+        causes=[
+            (
+                "an Azure Policy with the effect modify sets it otherwise ('az policy assignment list' shows them)",
+                _POLICY_REMEDY,
+            ),
+            ("somebody else changed it meanwhile", "Run again."),
+        ],
+        try_="az policy assignment list --disable-scope-strict-match",
+    )
+
+
 def _try(meaning, code=""):
     if code == "ScopeLocked":
         return "az lock list --output table"

@@ -14,6 +14,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     result,
     security,
     softdelete,
+    zones,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
@@ -46,6 +47,7 @@ def check(wanted, present):
     if present.account is not None:
         for doing, share in _lockouts(wanted, present):
             _check_unused(wanted, present, doing, share)
+        _check_dead_rules(wanted, present)
     return location
 
 
@@ -70,6 +72,7 @@ def _check_creation(wanted, present):
         )
     if wanted.restore:
         raise softdelete.nothing_to_restore(wanted)
+    softdelete.check_account(wanted, present)
     provisioned.check_model(wanted, None, wanted.billing_model or provisioned.DEFAULT_MODEL)
     location = wanted.location or names.location(present.resource_group["location"])
     offered = None if present.regions is None else present.regions.get(wanted_sku(wanted), set())
@@ -220,6 +223,25 @@ def _closed_ways(wanted, present):
         yield f"Deleting private endpoint {wanted.endpoint.name} of {name}"
 
 
+def _check_dead_rules(wanted, present):
+    """The rule of a deleted subnet may be all that tells where machines with homes are: it does not go before them."""
+    if wanted.network is None or wanted.force:
+        return
+    account, dead = present.account, result.deleted_subnets(present.account)
+    seen = {
+        one.subscription.lower() for one in (wanted.account, *wanted.network.subnets, *result.endpoint_ids(account))
+    }
+    lost = {_subscription(subnet) for subnet in dead} - seen
+    machines = [machine for machine in present.virtual_machines if _subscription(machine["id"]) in lost]
+    users = attachments.of_storage(machines, wanted.account.name, None)
+    if users:
+        raise _in_use(f"Removing the rules of deleted subnets ({', '.join(dead)}) from {wanted.account.name}", users)
+
+
+def _subscription(resource_id):
+    return names.parse_resource_id(resource_id, "id").subscription.lower()
+
+
 def is_own_endpoint(endpoint, account_id):
     """Whether a private endpoint is ours and leads to the account."""
     return is_managed(endpoint) and _leads_to(endpoint, account_id)
@@ -232,14 +254,18 @@ def _leads_to(endpoint, account_id):
     )
 
 
+_OTHER_NAME = "Set network.endpoint_name to the endpoint that the storage has, or to a free name if it has none."
+
+
 def _check_endpoint(wanted, present):
+    zones.check_record(wanted, present)
     if present.endpoint is None:
         return
     if not _leads_to(present.endpoint, wanted.account):
         raise AzlinError(
             "name_conflict",
             f"Private endpoint {wanted.endpoint} exists and leads to something else than {wanted.account.name}.",
-            causes=[("another resource uses the name", "Set network.endpoint_name to a free name.")],
+            causes=[("another resource uses the name", _OTHER_NAME)],
         )
     if result.connection_state(present.endpoint) == "Rejected" and result.is_manual(present.endpoint):
         raise AzlinError(
@@ -259,7 +285,7 @@ def _check_endpoint(wanted, present):
             "name_conflict",
             f"Private endpoint {wanted.endpoint} does not work any more and does not carry the tag "
             f"{TAG_KEY}={TAG_VALUE}; it is left alone.",
-            causes=[("somebody else made the endpoint", "Delete it, or set network.endpoint_name to a free name.")],
+            causes=[("somebody else made the endpoint", "Delete it."), ("another one is meant", _OTHER_NAME)],
         )
     subnet = dig(properties(present.endpoint), "subnet", "id")
     if not same_id(subnet, wanted.network.subnets[0]):
@@ -325,9 +351,13 @@ def _check_unused(wanted, present, doing, share):
         if present.unlisted:
             raise present.unlisted[0]
         return
+    raise _in_use(doing, users)
+
+
+def _in_use(doing, users):
     listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""
-    raise AzlinError(
+    return AzlinError(
         "in_use",
         f"{doing} is refused: {len(users)} homes are attached: {listed}{more}.",
         causes=[

@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import datetime
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     provisioned,
     result,
     security,
+    softdelete,
     waiters,
     wire,
     zones,
@@ -30,6 +32,8 @@ WORKERS = 10
 # What Azure says to an identity that has no role there, is of another tenant, or does not see the subscription. One
 # whose credentials were no good would not have come so far.
 NOT_FOR_US = ("authorization_failed", "authentication_failed", "not_found")
+
+_NOT_EVERYWHERE = ("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Present:
     other_endpoints: tuple = ()
     hidden_endpoints: tuple = ()
     zone: dict | None = None
+    # Of the storage in the zone; read where it can be that of another endpoint.
+    record: dict | None = None
     links: tuple = ()
     virtual_networks: dict = field(default_factory=dict)
     security_groups: dict = field(default_factory=dict)
@@ -62,6 +68,8 @@ class Present:
     unlisted: tuple = ()
     resource_group: dict | None = None
     regions: dict | None = None
+    # Those that had the name of an account that does not exist.
+    deleted_accounts: tuple = ()
 
     @property
     def endpoints(self):
@@ -205,7 +213,7 @@ def shares_unknown(account_id):
         "in_use",
         f"Deleting {account_id.name} is refused: the account is there, but Azure says that its list of shares is not, "
         "so that it is not known which shares would go with it.",
-        causes=[("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")],
+        causes=[_NOT_EVERYWHERE],
     )
 
 
@@ -219,11 +227,11 @@ def observe(azure, wanted):
     calls = _storage_calls(azure, wanted)
     if wanted.network is not None:
         calls.update(_network_calls(azure, wanted.network))
-    values = concurrently(calls)
+    values = _seen_whole(azure, wanted, concurrently(calls))
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
     present = {**values, "virtual_networks": networks}
     if present["account"] is None:
-        present.update(_before_creation(azure, wanted.account))
+        present.update(_before_creation(azure, wanted.account), shares=present["shares"] or ())
     elif _limits_matter(wanted, present):
         present["usage"] = _usage(azure, wanted.account)
     present = _with_machines_elsewhere(azure, _present(present))
@@ -235,6 +243,39 @@ def _present(values):
     machines = values.pop("machines")
     unlisted = tuple(machines.errors.values())
     return Present(**values, virtual_machines=machines.known, unlisted=unlisted, moment=now())
+
+
+def _seen_whole(azure, wanted, values):
+    """``values``, read again while Azure shows an account without what is in it: that would be made anew."""
+    pause, longest = waiters.BUSY_PAUSE
+    for _chance in range(waiters.CHANCES):
+        if _hidden(wanted, values) is None:
+            return values
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
+        values = {**values, **concurrently({**_share_calls(azure, wanted), "shares": _shares_call(azure, wanted)})}
+    hidden = _hidden(wanted, values)
+    if hidden is not None:
+        raise AzlinError(
+            "azure_error",
+            f"Reading {wanted.account.name} failed: the account is there, but Azure says that its {hidden} is not, so "
+            "that it is not known what the account holds.",
+            causes=[_NOT_EVERYWHERE],
+        )
+    return values
+
+
+def _hidden(wanted, values):
+    """What an account must have and Azure does not show; None when nothing is missing."""
+    if values["account"] is None:
+        return None
+    listed = {share["name"] for share in softdelete.live(values["shares"] or ())}
+    missing = {
+        "file service": values["file_service"] is None,
+        "list of shares": values["shares"] is None,
+        f"share {wanted.share}": values["share"] is None and wanted.share in listed,
+    }
+    return next((what for what, is_missing in missing.items() if is_missing), None)
 
 
 def _limits_matter(wanted, present):
@@ -306,6 +347,16 @@ def _other_zones(azure, network):
     return tuple(found)
 
 
+def with_record(azure, wanted, present):
+    """``present`` with the storage's record in the zone, if that can be another endpoint's."""
+    if wanted.network is None or not zones.rivals(wanted, present):
+        return present
+    zone = wanted.network.zone
+    get = azure.private_dns(zone.subscription).record_sets.get
+    record = read("the storage's record", get, zone.resource_group, zone.name, "A", wanted.account.name)
+    return replace(present, record=record)
+
+
 def observe_again(azure, wanted, before, plan):
     """What is :class:`Present` after a plan was carried out: what it changes and a result shows; the rest is as it was.
 
@@ -364,10 +415,14 @@ def _share_calls(azure, wanted):
     }
 
 
+def _shares_call(azure, wanted):
+    return lambda: listed_shares(azure, wanted.account, "deleted")
+
+
 def _storage_calls(azure, wanted):
     return {
         **_share_calls(azure, wanted),
-        "shares": lambda: shares_of(azure, wanted.account, "deleted"),
+        "shares": _shares_call(azure, wanted),
         **_endpoint_calls(azure, wanted),
         "machines": lambda: machines_of(azure, [azure.subscription]),
     }
@@ -397,22 +452,35 @@ def _before_creation(azure, account):
                 "the resource group", azure.resources().resource_groups.get, account.resource_group
             ),
             "regions": lambda: _regions(azure),
+            "deleted_accounts": lambda: _deleted_accounts(azure, account),
         }
     )
+
+
+def _if_allowed(doing, call):
+    """The items of a list, or None if the identity may not ask: then Azure has to say by itself what is wrong."""
+    try:
+        return _patiently(lambda: wire.items(call), doing)
+    except Exception as exc:
+        if getattr(exc, "status_code", None) in (403, 404):
+            return None
+        raise errors.from_azure(exc, f"Listing {doing}") from exc
+
+
+def _deleted_accounts(azure, account):
+    """The accounts of this name that Azure may still recover, as long as nobody takes the name."""
+    listed = _if_allowed("deleted storage accounts", azure.storage().deleted_accounts.list)
+    return tuple(one for one in listed or () if one["name"] == account.name)
 
 
 def _regions(azure):
     """SKU name -> set of regions that offer it for FileStorage; None if the identity may not ask.
 
-    The question saves a half-made network when the region is wrong, so a refusal is no reason to fail here: Azure
-    then says by itself what is wrong with the account.
+    The question saves a half-made network when the region is wrong.
     """
-    try:
-        listed = _patiently(lambda: wire.items(azure.storage().skus.list), "the regions")
-    except Exception as exc:
-        if getattr(exc, "status_code", None) in (403, 404):
-            return None
-        raise errors.from_azure(exc, "Listing the regions of premium file storage") from exc
+    listed = _if_allowed("regions of premium file storage", azure.storage().skus.list)
+    if listed is None:
+        return None
     offered = {}
     for sku in listed:
         if sku.get("kind") == "FileStorage" and sku.get("resourceType") == "storageAccounts":

@@ -54,6 +54,19 @@ def plan(wanted, present):
     return steps
 
 
+def left_over(wanted, present, done):
+    """What the steps that were done did not bring about: resource, property, its value and the wanted one."""
+    if present.account is None:
+        return []
+    again = [*_account(wanted, present, None), *_file_service(wanted, present), *_share(wanted, present)]
+    return [
+        (step.resource, name, step.before.get(name), value)
+        for step in again
+        for name, value in step.after.items()
+        if step.action == "update" and any(one.key == step.key and name in one.after for one in done)
+    ]
+
+
 def is_unfinished(resource):
     """Whether Azure failed the last write of a resource, or a run that was killed left Azure at it."""
     return properties(resource).get("provisioningState") not in (None, "Succeeded")

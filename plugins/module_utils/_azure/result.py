@@ -135,17 +135,24 @@ def deleted_subnets(account):
     return [rule["id"] for rule in subnet_rules(account) if rule.get("state") == SOURCE_DELETED]
 
 
-def endpoint_ids(account):
-    """The ids of the private endpoints that the account knows."""
+def endpoint_ids(account, without=()):
+    """The ids of the private endpoints that the account knows, without those in some states."""
     known = properties(account).get("privateEndpointConnections") or []
-    found = [dig(connection, "properties", "privateEndpoint", "id") for connection in known]
+    found = [
+        dig(connection, "properties", "privateEndpoint", "id")
+        for connection in known
+        if dig(connection, "properties", "privateLinkServiceConnectionState", "status") not in without
+    ]
     return [names.parse_resource_id(one, "id") for one in found if one]
 
 
 def subscriptions(account):
-    """The subscriptions, in lower case, whose machines can have homes: the account's and those with a way to it."""
-    admitted = [names.parse_resource_id(subnet, "id") for subnet in admitted_subnets(account)]
-    known = [names.parse_resource_id(account["id"], "id"), *admitted, *endpoint_ids(account)]
+    """The subscriptions, in lower case, whose machines can have homes: the account's and those with a way to it.
+
+    A machine outlives its subnet, and so does its home: the rule of a deleted subnet still tells where to look.
+    """
+    ruled = [names.parse_resource_id(rule["id"], "id") for rule in subnet_rules(account)]
+    known = [names.parse_resource_id(account["id"], "id"), *ruled, *endpoint_ids(account)]
     return {one.subscription.lower() for one in known}
 
 

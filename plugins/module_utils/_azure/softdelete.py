@@ -1,9 +1,10 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Soft-deleted shares: which there are, when they are purged, which one is restored. Pure.
+"""Soft-deleted shares: which there are, when they are purged, which one is restored; and deleted accounts. Pure.
 
-Source: Azure docs, storage-files-prevent-file-share-deletion; REST reference of Microsoft.Storage, file shares.
+Source: Azure docs, storage-files-prevent-file-share-deletion and storage-account-recover; REST reference of
+Microsoft.Storage, file shares and deleted accounts.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -121,6 +122,29 @@ def check(wanted, present):
         causes=[
             ("the homes are still needed", "Set restore: true; the share comes back as it was."),
             ("an empty share is really wanted", "Set restore: false; the deleted one stays restorable until then."),
+        ],
+    )
+
+
+def check_account(wanted, present):
+    """Raise where a new account would take the name that a deleted one needs to be recovered."""
+    if not present.deleted_accounts or wanted.restore is not None:
+        return
+    about = properties(present.deleted_accounts[0])
+    raise AzlinError(
+        "soft_deleted",
+        f"Storage account {about.get('storageAccountResourceId') or wanted.account.name} was deleted at "
+        f"{about.get('deletionTime')} with all homes on it. Azure can often recover it, but not when a new account has "
+        "its name, and the new one would be empty.",
+        causes=[
+            (
+                "the homes are still needed",
+                "Recover the account in the Azure portal (Storage accounts, Restore) and run again.",
+            ),
+            (
+                "an empty storage is really wanted",
+                "Set restore: false; the deleted account cannot be recovered any more then.",
+            ),
         ],
     )
 

@@ -118,7 +118,8 @@ def _check_seen(azure, vm_id, wanted):
             causes=[
                 (
                     "the machine's network has no way of its own to the storage",
-                    f"Let {wanted.account} admit its subnet with network.subnets, or give it a private endpoint there.",
+                    f"Let {wanted.account} admit its subnet with network.subnets, or give it a second private endpoint "
+                    "there, with a private DNS zone of its own (network.dns.zone_id).",
                 ),
                 (
                     "the machine reaches the storage through a peered network",

@@ -1,9 +1,11 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which private DNS zone a virtual network uses: it takes one zone of a name. Pure.
+"""Which private DNS zone a virtual network uses, and whose record is in it. Pure.
 
-Source: Azure docs, private-dns-virtual-network-links and the private-link FAQ.
+A network takes one zone of a name, and a zone has one address for a storage.
+
+Source: Azure docs, private-dns-virtual-network-links, private-endpoint-dns and the private-link FAQ.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -12,8 +14,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure import result
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
-from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
@@ -42,6 +45,43 @@ def settled(wanted, present):
         wanted = replace(wanted, network=replace(network, zone=zone_id, zone_is_own=False))
         return wanted, replace(present, zone=zone, links=links)
     return wanted, present
+
+
+def rivals(wanted, present):
+    """Other endpoints that lead to the account, where ours is about to write the storage's record into the zone."""
+    zone = wanted.network.zone
+    if zone is None or present.zone is None or present.account is None:
+        return []
+    written = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(present.zone_group)]
+    if any(names.same_id(one, zone) for one in written):
+        return []
+    living = result.endpoint_ids(present.account, without=result.DEAD_STATES)
+    return [one for one in living if not names.same_id(one, wanted.endpoint)]
+
+
+def check_record(wanted, present):
+    """Raise where our endpoint would replace the record by which hosts find another one of the same storage."""
+    others = rivals(wanted, present)
+    if present.record is None or not others:
+        return
+    listed = ", ".join(str(one) for one in others)
+    raise AzlinError(
+        "name_conflict",
+        f"Private endpoint {wanted.endpoint.name} would take the name {wanted.account.name} in {wanted.network.zone} "
+        f"from {listed}: a zone has one address for a storage, and hosts that have this one would lose their way.",
+        causes=[
+            (
+                "the endpoint that is there is meant",
+                f"Set network.endpoint_name: {others[0].name}, with the subnet that it is in.",
+            ),
+            (
+                "another network needs an endpoint of its own",
+                "Set network.dns.zone_id to a zone that no other endpoint of the storage uses, or "
+                "network.dns.manage: false and write the record for that network yourself.",
+            ),
+        ],
+        try_="az network private-endpoint list --output table",
+    )
 
 
 def _foreign(network, zone):

@@ -49,6 +49,37 @@ def test_subnet_named_twice_is_one():
     assert [subnet.name for subnet in wanted.network.subnets] == ["a", "b"]
 
 
+def connected(endpoint_id, state):
+    return {
+        "properties": {
+            "privateEndpoint": {"id": endpoint_id},
+            "privateLinkServiceConnectionState": {"status": state},
+        }
+    }
+
+
+RECORD = {"properties": {"aRecords": [{"ipv4Address": "10.1.0.9"}]}}
+OTHER_ENDPOINT = make.ENDPOINT_ID.replace("teamhomes01-pe", "other")
+
+
+@pytest.mark.parametrize("state", ["Approved", "Pending", "Rejected", "Disconnected"])
+def test_the_record_of_a_living_endpoint_is_not_taken(state):
+    account = make.account(privateEndpointConnections=[connected(OTHER_ENDPOINT, state)])
+    present = make.complete(account=account, endpoint=None, zone_group=None, record=RECORD)
+    if state in ("Rejected", "Disconnected"):
+        assert [step.key for step in plan(make.wanted(), present)] == ["endpoint", "zone_group"]
+        return
+    with pytest.raises(AzlinError, match=OTHER_ENDPOINT) as refused:
+        plan(make.wanted(), present)
+    assert refused.value.error_code == "name_conflict"
+
+
+def test_a_record_that_is_ours_already_is_no_conflict():
+    mine, other = connected(make.ENDPOINT_ID, "Approved"), connected(OTHER_ENDPOINT, "Approved")
+    present = make.complete(account=make.account(privateEndpointConnections=[mine, other]), record=RECORD)
+    assert plan(make.wanted(), present) == []
+
+
 def manual_endpoint(state):
     endpoint = make.endpoint(state)
     about = endpoint["properties"]

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._azure import delete, softdelete, steps
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import forecast
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import (
+    left_over,
     link_name,
     merged_tags,
     plan,
@@ -758,3 +759,32 @@ def test_resources_of_one_name_are_told_apart():
     assert shown == [f"subnet {ids[0]}", "subnet homes of other", f"subnet {ids[2]}"]
     changed = steps.diff(found)
     assert set(shown) < set(changed["before"]) == set(changed["after"])
+
+
+LEFT = {
+    "as wanted": ({}, []),
+    "encryption kept by a policy": (
+        {"account": make.account(supportsHttpsTrafficOnly=True)},
+        [("storage account teamhomes01", "https_only", True, False)],
+    ),
+    "soft delete": (
+        {"file_service": make.file_service(shareDeleteRetentionPolicy={"enabled": True, "days": 30})},
+        [("file service of teamhomes01", "soft_delete_days", 30, 7)],
+    ),
+    "size": ({"share": make.share(shareQuota=400)}, [("share home", "size_gib", 400, 500)]),
+    "not there": ({"account": None, "share": None}, []),
+}
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_what_azure_did_not_change_is_found(case):
+    found, left = LEFT[case]
+    wanted = make.wanted(encryption_in_transit="disabled", soft_delete_days=7, size="500GiB")
+    assert left_over(wanted, make.complete(**found), plan(wanted, make.nothing())) == left
+
+
+def test_what_was_not_to_be_changed_is_not_left_over():
+    before = make.complete(share=make.share(shareQuota=400))
+    after = make.complete(account=make.account(supportsHttpsTrafficOnly=True))
+    wanted = make.wanted(encryption_in_transit="disabled", size="500GiB")
+    assert left_over(wanted, after, plan(wanted, before)) == []
