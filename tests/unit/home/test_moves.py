@@ -247,6 +247,15 @@ def test_mounts_below_a_home_are_refused(world):
     assert error_of(world.apply).error_code == "unsupported"
 
 
+def test_an_oddly_named_mount_elsewhere_is_no_obstacle(world):
+    path = os.path.join(world.base, "a\fb\x85c")
+    os.mkdir(path)
+    subprocess.run(["mount", "-t", "tmpfs", "odd", path], check=True)
+    world.apply()
+    world.apply("detached")
+    assert world.mount() is None
+
+
 def test_a_home_that_is_a_link_is_refused(world):
     os.rename(world.home, world.home + "-real")
     os.symlink(world.home + "-real", world.home)
