@@ -137,6 +137,19 @@ def test_at_the_deadline_the_guard_takes_it_back(world, login, action):
     assert error.error_code == "not_confirmed" and "within 1 s" in error.msg
 
 
+def test_a_guard_that_fails_tries_again(world, monkeypatch):
+    """The user is one that only the network knows, say, which is away for a while."""
+    monkeypatch.undo()
+    log = os.path.join(world.base, "log")
+    script(os.path.join(world.base, "bin", "systemd-run"), f'printf "%s\\n" "$@" >{log}')
+    monkeypatch.setenv("PATH", os.path.join(world.base, "bin"), prepend=":")
+    guard.start(world.host, sys.executable, USER, "x")
+    with open(log, encoding="utf-8") as stream:
+        arguments = stream.read().splitlines()
+    assert {"--collect", "--property=Restart=on-failure", "--property=RestartSec=30"} <= set(arguments)
+    assert arguments[-3:] == ["guard", USER, "x"]
+
+
 def test_the_guard_of_something_confirmed_does_nothing(world, login):
     identifier = world.apply(confirm_timeout=60)["confirmation"]["id"]
     login("8")
