@@ -97,6 +97,7 @@ class Detach(Operation):
             worked_in=None,
             backup=None,
             keys="",
+            keys_before=None,
             record=None,
         )
 
@@ -363,6 +364,7 @@ class DetachToBackup(Detach):
         return [
             Step("guard", self.start_guard, self.stop_guard),
             Step("prepare", self.prepare, self.put_backup_back),
+            Step("keys", self.add_keys, self.take_keys),
             Step("unrecord", self.unrecord),
             Step("unpersist", self.unpersist, self.persist_again),
             Step("quiesce", self.quiesce),
@@ -387,11 +389,18 @@ class DetachToBackup(Detach):
         if backup is not None and os.path.lexists(self.replacement) and not os.path.lexists(backup):
             exchange.move(self.replacement, backup)
 
-    def finish(self):
-        """Keys that were added on the share open the local home too."""
-        known = self.journal.facts["keys"].encode("utf-8", "surrogateescape")
-        keys.ensure(self.home, known, self.request.user)
-        super().finish()
+    def add_keys(self):
+        """Keys that were added on the share open the old home too, before anybody has to come in by them."""
+        before = keys.own(self.replacement, self.request.user)
+        self.journal.note(keys_before=before.decode("utf-8", "surrogateescape"))
+        keys.ensure(self.replacement, _bytes(self.journal.facts["keys"]), self.request.user)
+
+    def take_keys(self):
+        """Undo that."""
+        before = self.journal.facts.get("keys_before")
+        if before is not None and self._is_replacement(self.replacement):
+            added = _bytes(self.journal.facts["keys"])
+            keys.take_away(self.replacement, added, _bytes(before), self.request.user)
 
     def _keys_of_share(self):
         try:
@@ -400,3 +409,7 @@ class DetachToBackup(Detach):
             # The server or the share is gone, which is no reason not to go back to a local home.
             self._silent = True
             return ""
+
+
+def _bytes(noted):
+    return noted.encode("utf-8", "surrogateescape")

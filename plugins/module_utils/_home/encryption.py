@@ -44,7 +44,7 @@ def uses(mounts, fstab_text, suffix):
         if tls:
             host = f"{export.split('/')[1]}.{suffix}" if export.count("/") > 1 else ""
         found.append(Use(host, None if tls else _address(mount), mount.path, tls, "mounted"))
-    for line in fstab_text.splitlines():
+    for line in fstab_text.split("\n"):
         entry = fstab.parse_line(line)
         if entry is not None and entry.fstype in (*NFS_TYPES, "aznfs") and ":" in entry.source:
             tls = entry.fstype == "aznfs" and "notls" not in entry.options.split(",")

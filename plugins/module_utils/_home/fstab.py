@@ -8,11 +8,15 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from dataclasses import dataclass
 
 from ansible_collections.azlin.storage.plugins.module_utils._home import atomic
 from ansible_collections.azlin.storage.plugins.module_utils._home.mountinfo import unescape
+
+_BLANKS = re.compile("[ \t]+")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Entry:
 
 def parse_line(line):
     """Return the :class:`Entry` of a line, or None for comments, blank and unknown lines."""
-    fields = line.split()
+    fields = _BLANKS.split(line.strip())
     if len(fields) < 4 or fields[0].startswith("#"):
         return None
     path = unescape(fields[1])
@@ -36,7 +40,7 @@ def parse_line(line):
 
 def entries_for(text, path):
     """Return the entries whose mount point is exactly ``path``."""
-    parsed = (parse_line(line) for line in text.splitlines())
+    parsed = (parse_line(line) for line in text.split("\n"))
     return [entry for entry in parsed if entry is not None and entry.path == path]
 
 
@@ -44,7 +48,7 @@ def with_entry(text, path, line):
     """Return the text in which ``line`` is the only entry of ``path``, in the place of the first old one."""
     result = []
     placed = False
-    for old in text.splitlines(keepends=True):
+    for old in io.StringIO(text):
         entry = parse_line(old)
         if entry is None or entry.path != path:
             result.append(old)
@@ -61,7 +65,7 @@ def with_entry(text, path, line):
 def without_entry(text, path):
     """Return the text without entries of ``path``."""
     kept = []
-    for line in text.splitlines(keepends=True):
+    for line in io.StringIO(text):
         entry = parse_line(line)
         if entry is None or entry.path != path:
             kept.append(line)

@@ -29,6 +29,8 @@ _PACKAGE = "ansible_collections.azlin.storage.plugins.module_utils"
 _MAIN = f"from {_PACKAGE}._home.recover import main\nmain()\n"
 _WANTS = "multi-user.target.wants"
 _START_TIMEOUT = 30
+# So seldom that it stays below the limit of starts that systemd has by itself (systemd.unit(5), StartLimitBurst).
+_AGAIN = ("--property=Restart=on-failure", "--property=RestartSec=30")
 # Zip files know no earlier day; a fixed one keeps the program the same for the same sources.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -100,10 +102,13 @@ def install(host, home):
 
 
 def start(host, python, user_name, identifier):
-    """Start the guard of a transaction; it outlives the login that started this run."""
+    """Start the guard of a transaction; it outlives the login that started this run.
+
+    It tries again for as long as it fails: what it waits for (a name service, a mount, room on a disk) may come back.
+    """
     unit = f"azlin-nfs-home-guard-{identifier}"
     argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=KillMode=process"]
-    argv += [python, "-I", _program(host), "guard", user_name, identifier]
+    argv += [*_AGAIN, python, "-I", _program(host), "guard", user_name, identifier]
     status, output = _execute(argv)
     if status != 0:
         raise AzlinError(

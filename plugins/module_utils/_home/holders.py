@@ -127,7 +127,7 @@ def _held(pid, link, tree):
 def _mapped(pid, tree):
     wanted = f"{os.major(tree.device):02x}:{os.minor(tree.device):02x}"
     try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as stream:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace", newline="\n") as stream:
             for line in stream:
                 fields = line.rstrip("\n").split(None, 5)
                 if len(fields) == 6 and fields[3] == wanted and tree.has(pid, fields[5]):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import homes
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -94,6 +94,48 @@ def ensure(home, wanted, user):
         os.close(root)
 
 
+def own(home, user):
+    """Return the bytes of a home's authorized_keys, b"" if there is none; fails where :func:`ensure` would."""
+    with _present_ssh(home) as handle:
+        return b"" if handle is None else _content(handle, f"{home}/{DIRECTORY}", user)[0]
+
+
+def take_away(home, added, before, user):
+    """Undo ``ensure(home, added, user)``: the file is as it was ``before`` (bytes), and gone when it was empty.
+
+    One that somebody has changed since stays as it is.
+    """
+    lines = missing(added, before)
+    with suppress(AzlinError), _present_ssh(home) as handle:
+        content, mode = (b"", 0) if handle is None else _content(handle, f"{home}/{DIRECTORY}", user)
+        if not lines or content != _with_lines(before, lines):
+            return
+        if before:
+            _replace(handle, before, mode, user)
+            return
+        os.unlink(FILE, dir_fd=handle)
+        # What else is in it stays.
+        with suppress(OSError):
+            os.rmdir(os.path.join(home, DIRECTORY))
+
+
+@contextmanager
+def _present_ssh(home):
+    """Yield the open directory of the keys, None if there is none."""
+    path = os.path.join(home, DIRECTORY)
+    try:
+        handle = trees.open_directory(path)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise _not_plain(path) from error
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
 def _key_lines(content):
     lines = (line.strip() for line in content.splitlines())
     return [line for line in lines if line and not line.startswith(b"#")]
@@ -142,12 +184,16 @@ def _ensure_lines(handle, wanted, user, path):
     added = missing(wanted, present)
     if not added:
         return 0
-    if present and not present.endswith(b"\n"):
-        present += b"\n"
-    content = present + b"".join(line + b"\n" for line in added)
+    content = _with_lines(present, added)
     _check_space(handle, len(content), path)
     _replace(handle, content, mode, user)
     return len(added)
+
+
+def _with_lines(present, added):
+    if present and not present.endswith(b"\n"):
+        present += b"\n"
+    return present + b"".join(line + b"\n" for line in added)
 
 
 def _check_space(handle, size, path):

@@ -46,13 +46,16 @@ def unescape(text):
 
 
 def parse(text):
-    """Return the list of :class:`Mount` of a mountinfo text, in its order: later ones lie on top."""
-    return [_parse_line(line) for line in text.splitlines() if line]
+    """Return the list of :class:`Mount` of a mountinfo text, in its order: later ones lie on top.
+
+    Names may hold what else Python takes for the end of a line; the kernel escapes only newlines.
+    """
+    return [_parse_line(line) for line in text.split("\n") if line]
 
 
 def read(path=MOUNTINFO):
     """Return the list of :class:`Mount` of this process."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
         return parse(stream.read())
 
 

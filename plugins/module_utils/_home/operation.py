@@ -268,7 +268,7 @@ class Operation:
 
     def _old_entries(self, present, before):
         old = {}
-        for line in before.splitlines():
+        for line in before.split("\n"):
             entry = fstab.parse_line(line)
             if entry is not None:
                 old.setdefault(entry.path, line)

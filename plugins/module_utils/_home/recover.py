@@ -19,7 +19,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     confirmation,
     local_paths,
     mountinfo,
-    records,
     run,
     squash,
     users,
@@ -90,8 +89,8 @@ def remount(host):
         if False not in mounted:
             break
         time.sleep(_REMOUNT_POLL)
-    told = [_attempt(_tell_others, name, host) for name in journals.users(host.state_dir)]
-    return 1 if None in mounted + told else status
+    renewed = [_attempt(_renew, name, host) for name in journals.users(host.state_dir)]
+    return 1 if None in mounted + renewed else status
 
 
 def _attempt(action, user_name, host, *arguments):
@@ -115,13 +114,12 @@ def _settle_interrupted(host, user_name):
     return True
 
 
-def _tell_others(host, user_name):
-    """Renew this host's record on the share that a home is on."""
+def _renew(host, user_name):
+    """See run.seen; a run that has the home in hand does it itself."""
     journal = journals.Journal(host.state_dir, user_name)
     if journal.attachment is not None and _is_mounted(journal):
-        home = journal.attachment["home"]
-        with suppress(AzlinError):
-            records.touch(home, users.lookup(user_name), home)
+        with suppress(AzlinError), journals.exclusive(host.state_dir, user_name, wait=0):
+            run.seen(host, users.lookup(user_name), journal.attachment["home"])
     return True
 
 

@@ -12,10 +12,14 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import contextmanager
 
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import exchange, keys, trees
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import next_backup
+from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
 NOTE = "README-home-not-mounted.txt"
 _NOTE_TEXT = """This is not your home directory.
@@ -32,6 +36,7 @@ _PROFILES = (".profile", ".zprofile")
 _PROFILE_TEXT = """cat "$HOME/{note}"
 """
 _OURS = {NOTE, keys.DIRECTORY, *_PROFILES}
+_ROOT = User("root", 0, 0, "/root")
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -58,6 +63,38 @@ def create(path, source, home, authorized_keys):
         return os.fstat(handle).st_ino
     finally:
         os.close(handle)
+
+
+def renew(host, home, user):
+    """Let whoever has got a key on the share that is mounted on a home into the directory below it, too.
+
+    Keys that the share has no more stay, as everywhere: they may be gone by mistake.
+    """
+    wanted = keys.read(user, home)
+    parent, name = os.path.split(home)
+    with _without_mounts(host, parent) as view:
+        path = os.path.join(view, name)
+        if is_rescue(path) and keys.ensure(path, wanted, _ROOT):
+            # Nobody but root can change what a path means in here.
+            os.chmod(os.path.join(path, keys.DIRECTORY, keys.FILE), 0o644)
+            os.chmod(os.path.join(path, keys.DIRECTORY), 0o755)
+
+
+@contextmanager
+def _without_mounts(host, directory):
+    """Yield where a directory shows without what is mounted in it, to root only."""
+    os.makedirs(host.run_dir, mode=0o700, exist_ok=True)
+    view = tempfile.mkdtemp(prefix="below.", dir=host.run_dir)
+    try:
+        host.mounter.bind(directory, view)
+        try:
+            host.mounter.make_private(view)
+            yield view
+        finally:
+            if not host.mounter.unmount(view) and not host.mounter.unmount(view, lazy=True):
+                raise AzlinError("mount_failed", f"{view} could not be unmounted.")
+    finally:
+        os.rmdir(view)
 
 
 def _publish(handle):

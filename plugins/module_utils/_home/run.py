@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     mountinfo,
     preflight,
     records,
+    rescue,
     squash,
     transaction,
     trees,
@@ -120,12 +121,21 @@ def _apply(host, request, check_mode, checkpoint):
     return dict(_result(host, request, journal, before, None, unfinished), host_record=_seen(host, request))
 
 
+def seen(host, user, home):
+    """Renew what a share and this host know of each other, where a home is found on it: the host's record there, and
+    the keys here that open when the server is away. Returns what became of the record.
+    """
+    if not records.touch(home, user, home):
+        return "left"
+    rescue.renew(host, home, user)
+    return "written"
+
+
 def _seen(host, request):
-    """Renew this host's record on the share that a home is found on; what that made of it."""
     mount = mountinfo.at(mountinfo.read(), request.home)
     if request.state != "attached" or not host.mounter.ours(mount, request.source):
         return None
-    return "written" if records.touch(request.home, request.user, request.home) else "left"
+    return seen(host, request.user, request.home)
 
 
 def _confirm(host, request, journal, before, check_mode):

@@ -122,6 +122,22 @@ def test_a_container_does_not_hide_them(world):
     assert [one["uses"] for one in found] == [["cwd /mnt"]]
 
 
+def test_an_oddly_named_mount_of_somebody_hides_nobody(world):
+    """A user may have one in a namespace of their own."""
+    odd = '"$(printf "/mnt/a\\fb")"'
+    script = (
+        f"mount -t tmpfs x /mnt && mkdir {odd} && mount -t tmpfs x {odd} && cd {odd} && echo ready && exec sleep 600"
+    )
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process, holder(world.home) as inside:
+        ready = process.stdout.readline()
+        try:
+            found = holders.of_directory(world.home)
+        finally:
+            process.kill()
+    assert ready and [one["pid"] for one in found] == [inside.pid]
+
+
 @pytest.mark.parametrize("policy", ["fail", "wait", "terminate"])
 def test_not_to_know_who_uses_a_local_home_is_an_error(world, policy, monkeypatch):
     monkeypatch.setattr(holders, "find", lambda *_arguments, **_options: None)

@@ -34,7 +34,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.host import Ho
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import SOURCE, UID, USER
+from .world import KEY, OTHER_KEY, SOURCE, UID, USER, read, write
 
 
 @pytest.fixture
@@ -122,6 +122,58 @@ def test_another_run_that_wants_something_else_undoes_it(world, login):
     assert dict(world.snapshot(), names=None) == dict(before, names=None)
 
 
+def test_whoever_got_a_key_on_the_share_can_confirm_that_the_old_home_is_back(world, login):
+    world.apply()
+    write(world.home, ".ssh/authorized_keys", f"{OTHER_KEY}\n", 0o600)
+    identifier = world.apply("detached", copy_back="none", confirm_timeout=60)["confirmation"]["id"]
+    keys = read(world.home, ".ssh/authorized_keys")
+    assert keys == f"# my keys\n{KEY}\n{OTHER_KEY}\n".encode()
+    login("8")
+    confirm(world, identifier)
+    assert read(world.home, ".ssh/authorized_keys") == keys
+
+
+@pytest.mark.parametrize(
+    ("old", "added", "left"),
+    [
+        (f"{KEY}\n", "", f"{KEY}\n"),
+        # Somebody who came in while nobody had confirmed.
+        (f"{KEY}\n", "# work\n", f"{KEY}\n{OTHER_KEY}\n# work\n"),
+        (None, "", None),
+    ],
+)
+def test_an_old_home_that_is_set_aside_again_has_the_keys_it_had(world, login, old, added, left):
+    world.apply()
+    backup = f"{world.home}.backup"
+    os.unlink(os.path.join(backup, ".ssh/authorized_keys"))
+    os.rmdir(os.path.join(backup, ".ssh"))
+    if old:
+        write(backup, ".ssh/authorized_keys", old, 0o600)
+    write(world.home, ".ssh/authorized_keys", f"{OTHER_KEY}\n", 0o600)
+    before = world.snapshot()
+    identifier = world.apply("detached", copy_back="none", confirm_timeout=1)["confirmation"]["id"]
+    with open(os.path.join(world.home, ".ssh/authorized_keys"), "a", encoding="utf-8") as stream:
+        stream.write(added)
+    assert recover.guard(world.host, USER, identifier) == 0
+    assert world.snapshot() == before
+    assert os.path.exists(os.path.join(backup, ".ssh")) == (left is not None)
+    assert left is None or read(backup, ".ssh/authorized_keys") == left.encode()
+
+
+def test_an_old_home_that_cannot_take_keys_stays_where_it_is(world):
+    world.apply()
+    write(world.home, ".ssh/authorized_keys", f"{OTHER_KEY}\n", 0o600)
+    keys = os.path.join(f"{world.home}.backup", ".ssh", "authorized_keys")
+    os.rename(keys, f"{keys}.real")
+    os.symlink("authorized_keys.real", keys)
+    before = world.snapshot()
+    error = error_of(lambda: world.apply("detached", copy_back="none"))
+    assert error.error_code == "unsupported" and run_of(world).transaction is None
+    assert world.snapshot() == before
+    os.rename(f"{keys}.real", keys)
+    assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
+
+
 @pytest.mark.parametrize("action", ["attached", "detached"])
 def test_at_the_deadline_the_guard_takes_it_back(world, login, action):
     if action == "detached":
@@ -135,6 +187,19 @@ def test_at_the_deadline_the_guard_takes_it_back(world, login, action):
     login("8")
     error = error_of(lambda: confirm(world, identifier))
     assert error.error_code == "not_confirmed" and "within 1 s" in error.msg
+
+
+def test_a_guard_that_fails_tries_again(world, monkeypatch):
+    """The user is one that only the network knows, say, which is away for a while."""
+    monkeypatch.undo()
+    log = os.path.join(world.base, "log")
+    script(os.path.join(world.base, "bin", "systemd-run"), f'printf "%s\\n" "$@" >{log}')
+    monkeypatch.setenv("PATH", os.path.join(world.base, "bin"), prepend=":")
+    guard.start(world.host, sys.executable, USER, "x")
+    with open(log, encoding="utf-8") as stream:
+        arguments = stream.read().splitlines()
+    assert {"--collect", "--property=Restart=on-failure", "--property=RestartSec=30"} <= set(arguments)
+    assert arguments[-3:] == ["guard", USER, "x"]
 
 
 def test_the_guard_of_something_confirmed_does_nothing(world, login):

@@ -43,6 +43,8 @@ def refuse(mounts, fstab_text, client, source=SOURCE):
         # Another name of the same server.
         ("", f"acct03.{SUFFIX}:/acct03/home /srv/e nfs defaults 0 0\n", "aznfs", "/srv/e"),
         (PLAIN_MOUNT.replace("acct01.", "old-name."), "", "aznfs", "/srv/b"),
+        # Not the end of a line.
+        ("", f"{SOURCE}\f/sub /srv/f nfs defaults 0 0\n", "aznfs", "/srv/f"),
     ],
 )
 def test_one_server_both_ways_is_refused_and_named(mounts, fstab_text, client, where):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest
+from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest, recover
 
 from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, populate, read, write
 
@@ -158,6 +159,50 @@ def test_rescue_directory_lets_the_user_in_while_the_share_is_not_mounted(world)
     assert result["action"] == "mount" and world.mount().source == SOURCE
 
 
+def stand_in(world):
+    """Keys, owner, modes and time of what the mounted share covers."""
+    view = os.path.join(world.base, "view")
+    os.makedirs(view, exist_ok=True)
+    subprocess.run(["mount", "--bind", world.homes, view], check=True)
+    try:
+        keys = os.path.join(view, USER, ".ssh", "authorized_keys")
+        if not os.path.exists(keys):
+            return None
+        parts = [os.stat(path) for path in (os.path.dirname(keys), keys)]
+        return keys_of(os.path.join(view, USER)), [(one.st_uid, one.st_mode & 0o777, one.st_mtime_ns) for one in parts]
+    finally:
+        subprocess.run(["umount", view], check=True)
+
+
+@pytest.mark.parametrize("at_boot", [False, True])
+@pytest.mark.parametrize("keys", [True, False])
+def test_rescue_directory_lets_in_whoever_got_a_key_on_the_share_since(world, keys, at_boot):
+    if not keys:
+        shutil.rmtree(os.path.join(world.home, ".ssh"))
+    world.apply()
+    write(world.home, ".ssh/authorized_keys", f"{OTHER_KEY}\n")
+    before = stand_in(world)
+    assert world.apply(check_mode=True)["changed"] is False and stand_in(world) == before
+    assert recover.remount(world.host) == 0 if at_boot else world.apply()["changed"] is False
+    content, parts = after = stand_in(world)
+    assert OTHER_KEY in content and (KEY in content) == keys
+    assert [part[:2] for part in parts] == [(0, 0o755), (0, 0o644)]
+    world.apply()
+    assert stand_in(world) == after and os.listdir(world.host.run_dir) == []
+    # It is still known for what it is.
+    world.apply("detached")
+    assert sorted(os.listdir(world.homes)) == [USER, f"{USER}.backup"]
+
+
+def test_a_directory_below_a_mount_that_is_none_of_ours_gets_no_keys(world):
+    os.rename(world.home, world.home + ".old")
+    os.mkdir(world.home)
+    populate(world.share)
+    subprocess.run(["mount", "--bind", world.share, world.home], check=True)
+    world.apply()
+    assert world.apply()["host_record"] == "written" and stand_in(world) is None
+
+
 def test_detach_while_not_mounted_still_copies_everything(world):
     before = world.tree()
     world.apply()
@@ -245,6 +290,15 @@ def test_pipes_are_skipped_and_reported(world):
 def test_mounts_below_a_home_are_refused(world):
     subprocess.run(["mount", "-t", "tmpfs", "inner", os.path.join(world.home, "empty-directory")], check=True)
     assert error_of(world.apply).error_code == "unsupported"
+
+
+def test_an_oddly_named_mount_elsewhere_is_no_obstacle(world):
+    path = os.path.join(world.base, "a\fb\x85c")
+    os.mkdir(path)
+    subprocess.run(["mount", "-t", "tmpfs", "odd", path], check=True)
+    world.apply()
+    world.apply("detached")
+    assert world.mount() is None
 
 
 def test_a_home_that_is_a_link_is_refused(world):

@@ -22,6 +22,8 @@ TEXT = (
     "# comment\nh:/a/b /home/u nfs defaults 0 0\n\th:/a/c\t/home/u/ nfs ro 0 0\nh:/a/b /home/u2 nfs ro 0 0\nodd line\n"
 )
 LINE = "new:/a/b /home/u nfs x 0 0"
+# The kernel escapes none of them; Python takes them for ends of lines, or for blanks.
+ODD_CHARACTERS = ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\xa0", "\u2028", "\u2029"]
 
 
 def test_mountinfo_with_any_number_of_optional_fields_and_escapes():
@@ -46,6 +48,25 @@ def test_mounts_below_a_path_are_not_those_beside_it():
 
 def test_the_table_of_this_process_can_be_read():
     assert mountinfo.at(mountinfo.read(), "/").path == "/"
+
+
+@pytest.mark.parametrize("odd", ODD_CHARACTERS)
+def test_a_line_ends_at_a_newline_and_nowhere_else(odd, tmp_path):
+    """Anybody may mount such a thing, by FUSE or in a user namespace of their own."""
+    path = tmp_path / "mountinfo"
+    path.write_bytes(f"44 22 0:39 / /a{odd}b rw - fuse x{odd}/y rw\n{MOUNTINFO}".encode())
+    mounts = mountinfo.read(str(path))
+    assert (mounts[0].path, mounts[0].source) == (f"/a{odd}b", f"x{odd}/y")
+    assert mounts[1:] == mountinfo.parse(MOUNTINFO)
+
+
+@pytest.mark.parametrize("odd", ODD_CHARACTERS)
+def test_odd_characters_in_fstab_stay_where_they_are(odd):
+    text = f"h:/a /home/u{odd}b nfs ro 0 0\n# c{odd}h:/a /home/u nfs ro 0 0\nh:/a{odd}h:/b /home/u nfs ro 0 0\n"
+    first, second, _third = text.split("\n")[:3]
+    assert [entry.source for entry in fstab.entries_for(text, "/home/u")] == [f"h:/a{odd}h:/b"]
+    assert fstab.with_entry(text, "/home/u", LINE) == f"{first}\n{second}\n{LINE}\n"
+    assert fstab.without_entry(text, "/home/u") == f"{first}\n{second}\n"
 
 
 def test_only_entries_of_exactly_the_path_count():
