@@ -463,6 +463,64 @@ def test_program_and_units_go_with_the_last_home(world):
     assert not os.path.exists(os.path.join(world.host.state_dir, guard.PROGRAM))
 
 
+def in_child(call):
+    """Call something in a process of its own; locks of this host are between processes."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            call()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def assert_installed(world):
+    assert zipfile.is_zipfile(os.path.join(world.host.state_dir, guard.PROGRAM))
+    assert len(list(pythons_in_units(world))) == 2
+
+
+def test_two_runs_at_once_put_program_and_units_in_place(world, monkeypatch):
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: time.sleep(0.2) or fsync(handle))
+    children = [in_child(lambda: guard.install(world.host, world.home)) for _run in range(2)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert_installed(world)
+
+
+def test_what_another_run_needs_is_there_although_the_last_home_goes_at_that_moment(world, tmp_path, monkeypatch):
+    guard.install(world.host, world.home)
+    other = Journal(world.host.state_dir, "other")
+    remove = guard._remove
+
+    def remove_late(path):
+        (tmp_path / "looked").touch()
+        while not os.path.exists(other.path):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        remove(path)
+
+    monkeypatch.setattr(guard, "_remove", remove_late)
+    child = in_child(lambda: guard.retire(world.host, USER))
+    while not (tmp_path / "looked").exists():
+        time.sleep(0.01)
+    other.begin("x", "attach", {})
+    guard.install(world.host, world.home)
+    assert os.waitpid(child, 0)[1] == 0
+    assert_installed(world)
+
+
+@pytest.mark.parametrize("folder", ["units", "etc"])
+def test_a_file_system_that_cannot_be_written_hinders_no_undo(world, folder):
+    path = os.path.join(world.base, folder)
+    subprocess.check_call(["mount", "--bind", path, path])
+    subprocess.check_call(["mount", "-o", "remount,bind,ro", path])
+    before = world.snapshot()
+    assert error_of(world.apply).error_code == "rolled_back"
+    assert world.snapshot() == before and run_of(world).transaction is None
+
+
 def test_a_host_without_systemd_cannot_take_it_back(world):
     world.host = replace(world.host, systemd=os.path.join(world.base, "none"))
     before = world.snapshot()
