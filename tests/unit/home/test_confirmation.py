@@ -161,14 +161,38 @@ def test_the_guard_takes_back_what_a_killed_run_left(world, login):
     assert "ended before" in run_of(world).last["reason"]
 
 
-def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(world, login, monkeypatch):
+def test_a_killed_run_that_nobody_would_confirm_is_taken_back_too(world, monkeypatch):
+    def start(host, _python, *transaction):
+        in_child(lambda: recover.guard(host, *transaction))
+
+    monkeypatch.setattr(guard, "start", start)
+    before = world.snapshot()
+    child = in_child(lambda: world.apply(checkpoint=lambda *point: kill(point == ("after", "mount"))))
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    deadline = time.monotonic() + 120
+    while run_of(world).transaction is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert world.snapshot() == before
+
+
+def test_only_a_run_that_is_to_be_confirmed_needs_a_guard(world, login, monkeypatch):
+    def start(*_arguments):
+        raise AzlinError("unsupported", "systemd starts nothing")
+
+    monkeypatch.setattr(guard, "start", start)
+    assert error_of(lambda: world.apply(confirm_timeout=60)).error_code == "unsupported"
+    assert world.apply()["home"]["state"] == "attached"
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(world, login, monkeypatch, seconds):
     before = world.snapshot()
     # An idle process cannot be told from a hanging one, so this one hangs in the way that is quickest to see.
     monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 5)
     child = os.fork()
     if child == 0:
         try:
-            world.apply(confirm_timeout=60, checkpoint=lambda *point: hang(point == ("before", "mount")))
+            world.apply(confirm_timeout=seconds, checkpoint=lambda *point: hang(point == ("before", "mount")))
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
