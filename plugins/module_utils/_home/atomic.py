@@ -57,8 +57,15 @@ def replace(path, data, mode=None, like=None, owner=None):
 
 def tidy(path):
     """Remove what a replacement that was cut short has left. Nobody else may be replacing the file."""
-    with suppress(FileNotFoundError):
-        os.unlink(_temporary(path))
+    remove(_temporary(path))
+
+
+def remove(path):
+    """Remove a name, if there is one."""
+    # Where nothing can be written, unlink(2) fails even for what does not exist.
+    if os.path.lexists(path):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _temporary(path):

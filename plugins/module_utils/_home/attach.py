@@ -130,6 +130,8 @@ class Attach(Mount):
         # What the last pass of the copy knows of the home.
         self._memory = None
         self._fence = None
+        # Whether the share is left empty but for the keys.
+        self._fresh = False
         self._merge = None
         self._vm_id = None
 
@@ -202,13 +204,19 @@ class Attach(Mount):
             agreement.check(self.stage, self.request.user)
             decision = seed.decide(self.stage, self.request.seed, self.journal.uncommitted_seeds)
         self.seeded = decision == seed.SEED
+        self._fresh = decision == seed.FRESH
         if decision == seed.SEED:
             self._fill()
             return
         if decision == seed.MERGE:
             self._begin_merge()
+        if self._fresh:
+            # In an undo the keys stay on the share, and must not pass for a home.
+            self.journal.note(seeding=True)
         with self.ids():
-            if decision != seed.FRESH:
+            if self._fresh:
+                seed.mark_seeding(self.stage, self.request.user, self.identifier, fresh=True)
+            else:
                 seed.mark_adopted(self.stage, self.request.user)
             if os.lstat(self.stage).st_uid == 0:
                 self._own_root()
@@ -356,11 +364,11 @@ class Attach(Mount):
             self.files, self.bytes = self._merge.report.files, self._merge.report.bytes
         # As they are now; what the share itself has stays there.
         self._add_keys_of(self.spare)
-        if self.seeded:
+        if self.seeded or self._fresh:
             with self.ids():
                 # Now, since what is made later counts as work on the share.
                 self._make_mount_points()
-                seed.mark_complete(self.stage, self.request.user, self.identifier)
+                seed.mark_complete(self.stage, self.request.user, self.identifier, self._fresh)
         self.release_lock()
 
     def _save_unsupported(self):

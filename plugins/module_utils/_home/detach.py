@@ -23,6 +23,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     holders,
     keys,
     local_paths,
+    memory,
     mountinfo,
     preflight,
     records,
@@ -92,7 +93,9 @@ class Detach(Operation):
             super().facts(),
             mounted=mounted,
             replacement=None,
+            began_ns=time.time_ns(),
             exchanged_ns=None,
+            ahead_ns=0,
             owner=None,
             worked_in=None,
             backup=None,
@@ -149,15 +152,19 @@ class Detach(Operation):
             self.journal.note(worked_in=self._worked_in())
 
     def _worked_in(self):
-        exchanged = self.journal.facts["exchanged_ns"]
-        if exchanged is None or not self._is_replacement(self.replacement):
+        facts = self.journal.facts
+        if facts["exchanged_ns"] is None or not self._is_replacement(self.replacement):
             return False
         self._close_off()
         self.alive_at = time.monotonic()
         # In this order: who is not in it by now cannot come in any more. Not to know counts as somebody.
         if holders.of_directory(self.replacement) != []:
             return True
-        return trees.changed_since(self.replacement, exchanged, exclude=(*seed.OURS, *self.request.local_paths))
+        # Set back, the clock gives work times of the copy. A later boot does not look like that.
+        if memory.ahead() < facts.get("ahead_ns", 0) - memory.CLOCK_TOLERANCE:
+            return True
+        excluded = (*seed.OURS, *self.request.local_paths)
+        return trees.changed_since(self.replacement, facts["exchanged_ns"], excluded, facts.get("began_ns", 0))
 
     def _close_off(self):
         """Let nobody but root into the copy, who has its path."""
@@ -297,7 +304,7 @@ class Detach(Operation):
     def exchange(self):
         """Put the local directory in the place of the mount point."""
         self._refuse_mounted()
-        self.journal.note(exchanged_ns=time.time_ns())
+        self.journal.note(exchanged_ns=time.time_ns(), ahead_ns=memory.ahead())
         exchange.exchange(self.replacement, self.home)
 
     def unexchange(self):

@@ -81,7 +81,12 @@ def install(host, home):
     """
     if not host.has_systemd:
         return None
-    os.makedirs(host.state_dir, mode=0o700, exist_ok=True)
+    # The journal of this run is there already: who holds the lock to remove all this sees it.
+    with journal.exclusive_units(host.state_dir):
+        return _install(host, home)
+
+
+def _install(host, home):
     _keep(_program(host), _archive(), 0o600)
     python = _python(host, home)
     names = {
@@ -126,12 +131,13 @@ def start_remount(host):
 
 def retire(host, user_name):
     """Remove program and units unless a home needs them; what the user's own transaction needs is over."""
-    if any(_needed(host, name, user_name) for name in journal.users(host.state_dir)):
-        return
-    for unit in (RECOVER_UNIT, REMOUNT_UNIT):
-        _remove(os.path.join(host.units, _WANTS, unit))
-        _remove(os.path.join(host.units, unit))
-    _remove(_program(host))
+    with journal.exclusive_units(host.state_dir):
+        if any(_needed(host, name, user_name) for name in journal.users(host.state_dir)):
+            return
+        for unit in (RECOVER_UNIT, REMOUNT_UNIT):
+            _remove(os.path.join(host.units, _WANTS, unit))
+            _remove(os.path.join(host.units, unit))
+        _remove(_program(host))
 
 
 def _needed(host, name, user_name):
@@ -145,8 +151,7 @@ def _needed(host, name, user_name):
 
 def _remove(path):
     atomic.tidy(path)
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+    atomic.remove(path)
 
 
 def _program(host):

@@ -65,6 +65,9 @@ class _Tree:
         # Namespace of mounts -> its mounts by path, read once.
         self._tables = {}
         self.place = None if path is None else self._place("self", path)
+        # What the maps of processes call the device: on Btrfs stat(2) has one of its own for each subvolume.
+        mount = None if path is None else mountinfo.holding(mountinfo.read(), path)
+        self.mapped = {_in_maps(device), _in_maps(mount.device_number if mount else device)}
 
     def holds(self, pid, link, target):
         """Whether a link of /proc leads into it."""
@@ -125,16 +128,19 @@ def _held(pid, link, tree):
 
 
 def _mapped(pid, tree):
-    wanted = f"{os.major(tree.device):02x}:{os.minor(tree.device):02x}"
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace", newline="\n") as stream:
             for line in stream:
                 fields = line.rstrip("\n").split(None, 5)
-                if len(fields) == 6 and fields[3] == wanted and tree.has(pid, fields[5]):
+                if len(fields) == 6 and fields[3] in tree.mapped and tree.has(pid, fields[5]):
                     return [f"mapping {fields[5]}"]
     except OSError:
         return []
     return []
+
+
+def _in_maps(device):
+    return f"{os.major(device):02x}:{os.minor(device):02x}"
 
 
 def _parent(pid):

@@ -176,10 +176,19 @@ def exclusive(directory, user, wait):
         os.close(handle)
 
 
-@contextmanager
 def exclusive_fstab(directory):
     """Hold this host's lock on fstab, which runs for several users change."""
-    handle = _open_lock(directory, ".fstab.lock")
+    return _exclusive_for_host(directory, ".fstab.lock")
+
+
+def exclusive_units(directory):
+    """Hold this host's lock on what brings homes back when no run is there, which all users share."""
+    return _exclusive_for_host(directory, ".units.lock")
+
+
+@contextmanager
+def _exclusive_for_host(directory, name):
+    handle = _open_lock(directory, name)
     try:
         fcntl.lockf(handle, fcntl.LOCK_EX)
         yield

@@ -31,7 +31,7 @@ _TICK = 10**8
 # Seconds until what was changed just now can be told from what is changed again.
 SETTLING = 0.12
 # Setting the clock shows as a change of what it is ahead of the monotonic one; slewing moves both alike.
-_CLOCK_TOLERANCE = 5 * 10**8
+CLOCK_TOLERANCE = 5 * 10**8
 # Beyond this the next pass compares in full.
 _MOST_RECENT = 200_000
 
@@ -46,7 +46,7 @@ class Memory:
     def __init__(self, source, target):
         self._trusted = trees.file_system_type(source) in _TRUSTED
         self._target = trees.identity(target)
-        self._ahead = _ahead()
+        self._ahead = ahead()
         self._began = time.time_ns()
         self._floor = self._began - _MARGIN
         self._directories = {}
@@ -54,7 +54,7 @@ class Memory:
 
     def applies_to(self, target):
         """Whether it can be relied on."""
-        clock_was_set = abs(_ahead() - self._ahead) > _CLOCK_TOLERANCE
+        clock_was_set = abs(ahead() - self._ahead) > CLOCK_TOLERANCE
         known_whole = len(self._recent) < _MOST_RECENT
         return self._trusted and known_whole and not clock_was_set and self._target == trees.identity(target)
 
@@ -94,5 +94,6 @@ def _key(status):
     return status.st_dev, status.st_ino
 
 
-def _ahead():
+def ahead():
+    """What the clock is ahead of the monotonic one (ns): when this host was booted, as the clock has it now."""
     return time.time_ns() - time.monotonic_ns()

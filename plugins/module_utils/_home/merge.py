@@ -17,6 +17,7 @@ import json
 import os
 import stat
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -394,12 +395,15 @@ class Merge:
                 os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=parent, follow_symlinks=False)
 
     def _copy(self, source, target, unfinished, files):
-        first, further = {}, []
+        first, further, names = {}, [], Counter()
         for path, inode in files:
-            if inode is None or inode not in first:
-                first[inode or path] = path
+            # One with more names than the share allows becomes several.
+            key = path if inode is None else (inode, names[inode] // trees.MAX_LINKS)
+            names[inode] += 1
+            if key in first:
+                further.append((first[key], path))
             else:
-                further.append((first[inode], path))
+                first[key] = path
         self._each(lambda path: self._file(source, target, unfinished, path), list(first.values()))
         for origin, path in further:
             self._link(target, origin, path)

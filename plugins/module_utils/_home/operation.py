@@ -157,9 +157,16 @@ class Operation:
     def start_guard(self):
         """From here on somebody else brings the home back when this process dies, or nobody confirms."""
         python = guard.install(self.host, self.home)
-        if self.confirm_seconds:
+        if python is None:
+            return
+        try:
             guard.start(self.host, python, self.request.user.name, self.identifier)
-            self._watchdog = watchdog.Watchdog(self)
+        except AzlinError:
+            # Who waits for no login goes without it too, such as where a container has only the folders of systemd.
+            if self.confirm_seconds:
+                raise
+            return
+        self._watchdog = watchdog.Watchdog(self)
 
     def hangs(self, seconds):
         """Note why this process is about to end."""

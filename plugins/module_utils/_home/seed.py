@@ -19,13 +19,14 @@ import threading
 import time
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import folder, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import folder, keys, trees
 
 DIRECTORY = folder.DIRECTORY
 PROBE = folder.PROBE
 OURS = folder.OURS
 _LOCK = "seed.lock"
 _MARKER = "seed.json"
+_KEYS = (keys.DIRECTORY, f"{keys.DIRECTORY}/{keys.FILE}")
 # Seconds. A holder that died loses its lock with its lease; this bounds waiting for one that lives.
 WAIT = 4 * 3600
 # Seconds between two looks at the lock, and at the marker while copying.
@@ -116,13 +117,16 @@ def decide(share, policy, uncommitted):
         if _has_content(share):
             return adopt
         return FRESH if policy == "never" else SEED
-    half_done = marker["state"] == "seeding"
+    # A share that was to be left empty may have been filled by hand since.
+    half_done = marker["state"] == "seeding" and (not marker["fresh"] or _holds_only_keys(share))
     # This host filled the share and then went back to its local home, which has lived on since. After a crash the
     # user may have worked on the share first; that is not copied over, and the local home becomes the backup.
     given_up = marker["id"] in uncommitted and not marker["adopted_by"] and not _used(share)
     if not (half_done or given_up):
         return adopt
     if policy == "never":
+        if marker["fresh"]:
+            return FRESH
         raise AzlinError(
             "journal_conflict",
             f"The share holds a copy that {marker['host']} began on {marker['time']} and did not finish.",
@@ -137,18 +141,21 @@ def is_foreign(share, uncommitted):
     return marker is not None and marker["id"] not in uncommitted
 
 
-def mark_seeding(share, user, identifier):
-    """Note that the share is being filled: until it is complete, whoever holds the lock starts over from its home."""
-    _write(share, user, {"state": "seeding", "id": identifier, "adopted_by": []})
+def mark_seeding(share, user, identifier, fresh=False):
+    """Note that the share is being filled: until it is complete, whoever holds the lock starts over from its home.
+
+    :param fresh: whether it gets nothing but the keys.
+    """
+    _write(share, user, {"state": "seeding", "id": identifier, "adopted_by": [], "fresh": fresh})
 
 
-def mark_complete(share, user, identifier):
+def mark_complete(share, user, identifier, fresh=False):
     """Note that the share holds a whole home.
 
     :raises AzlinError: ``journal_conflict`` when another host fills the share by now.
     """
     check_ours(share, identifier)
-    _write(share, user, {"state": "complete", "id": identifier, "adopted_by": []})
+    _write(share, user, {"state": "complete", "id": identifier, "adopted_by": [], "fresh": fresh})
 
 
 def mark_adopted(share, user):
@@ -172,11 +179,11 @@ def check_ours(share, identifier):
 
 
 def read_marker(share):
-    """Return the marker of a share, or None; ``uid``, ``gid`` and ``user`` are None in one of an older version."""
+    """Return the marker of a share, or None; what an older version did not write is None."""
     try:
         marker = json.loads(folder.read(share, _MARKER))
         found = {key: marker[key] for key in ("state", "id", "adopted_by", "host", "time")}
-        return dict(found, **{key: marker.get(key) for key in ("uid", "gid", "user")})
+        return dict(found, **{key: marker.get(key) for key in ("uid", "gid", "user", "fresh")})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -206,6 +213,15 @@ def _has_content(share):
     handle = trees.open_directory(share)
     try:
         return bool(set(os.listdir(handle)) - set(OURS))
+    finally:
+        os.close(handle)
+
+
+def _holds_only_keys(share):
+    handle = trees.open_directory(share)
+    try:
+        names = ("/".join((*parents, name)) for _directory, parents, name, _status in trees.walk(handle, OURS))
+        return all(name in _KEYS for name in names)
     finally:
         os.close(handle)
 

@@ -234,12 +234,15 @@ def refuse_other(status, name, device):
         )
 
 
-def changed_since(path, moment_ns, exclude=()):
-    """Whether anything below a directory was changed or created after a moment (ns) of its file system's clock."""
+def changed_since(path, moment_ns, exclude=(), began_ns=0):
+    """Whether anything below a directory was changed or created after a moment (ns) of its file system's clock.
+
+    What was changed before ``began_ns``, when nothing of it was there, was changed after the clock was set back.
+    """
     root = open_directory(path)
     try:
         statuses = (status for _handle, _parents, _name, status in walk(root, exclude))
-        return any(status is None or status.st_ctime_ns > moment_ns for status in statuses)
+        return any(status is None or not began_ns <= status.st_ctime_ns <= moment_ns for status in statuses)
     finally:
         os.close(root)
 

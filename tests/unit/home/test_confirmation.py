@@ -226,14 +226,38 @@ def test_the_guard_takes_back_what_a_killed_run_left(world, login):
     assert "ended before" in run_of(world).last["reason"]
 
 
-def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(world, login, monkeypatch):
+def test_a_killed_run_that_nobody_would_confirm_is_taken_back_too(world, monkeypatch):
+    def start(host, _python, *transaction):
+        in_child(lambda: recover.guard(host, *transaction))
+
+    monkeypatch.setattr(guard, "start", start)
+    before = world.snapshot()
+    child = in_child(lambda: world.apply(checkpoint=lambda *point: kill(point == ("after", "mount"))))
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    deadline = time.monotonic() + 120
+    while run_of(world).transaction is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert world.snapshot() == before
+
+
+def test_only_a_run_that_is_to_be_confirmed_needs_a_guard(world, login, monkeypatch):
+    def start(*_arguments):
+        raise AzlinError("unsupported", "systemd starts nothing")
+
+    monkeypatch.setattr(guard, "start", start)
+    assert error_of(lambda: world.apply(confirm_timeout=60)).error_code == "unsupported"
+    assert world.apply()["home"]["state"] == "attached"
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_run_that_hangs_while_the_home_is_switched_ends_and_is_taken_back(world, login, monkeypatch, seconds):
     before = world.snapshot()
     # An idle process cannot be told from a hanging one, so this one hangs in the way that is quickest to see.
     monkeypatch.setattr(watchdog, "WINDOW_LIMIT", 5)
     child = os.fork()
     if child == 0:
         try:
-            world.apply(confirm_timeout=60, checkpoint=lambda *point: hang(point == ("before", "mount")))
+            world.apply(confirm_timeout=seconds, checkpoint=lambda *point: hang(point == ("before", "mount")))
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -526,6 +550,64 @@ def test_program_and_units_go_with_the_last_home(world):
     world.apply("detached")
     assert os.listdir(world.host.units) == ["multi-user.target.wants"]
     assert not os.path.exists(os.path.join(world.host.state_dir, guard.PROGRAM))
+
+
+def in_child(call):
+    """Call something in a process of its own; locks of this host are between processes."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            call()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def assert_installed(world):
+    assert zipfile.is_zipfile(os.path.join(world.host.state_dir, guard.PROGRAM))
+    assert len(list(pythons_in_units(world))) == 2
+
+
+def test_two_runs_at_once_put_program_and_units_in_place(world, monkeypatch):
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: time.sleep(0.2) or fsync(handle))
+    children = [in_child(lambda: guard.install(world.host, world.home)) for _run in range(2)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert_installed(world)
+
+
+def test_what_another_run_needs_is_there_although_the_last_home_goes_at_that_moment(world, tmp_path, monkeypatch):
+    guard.install(world.host, world.home)
+    other = Journal(world.host.state_dir, "other")
+    remove = guard._remove
+
+    def remove_late(path):
+        (tmp_path / "looked").touch()
+        while not os.path.exists(other.path):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        remove(path)
+
+    monkeypatch.setattr(guard, "_remove", remove_late)
+    child = in_child(lambda: guard.retire(world.host, USER))
+    while not (tmp_path / "looked").exists():
+        time.sleep(0.01)
+    other.begin("x", "attach", {})
+    guard.install(world.host, world.home)
+    assert os.waitpid(child, 0)[1] == 0
+    assert_installed(world)
+
+
+@pytest.mark.parametrize("folder", ["units", "etc"])
+def test_a_file_system_that_cannot_be_written_hinders_no_undo(world, folder):
+    path = os.path.join(world.base, folder)
+    subprocess.check_call(["mount", "--bind", path, path])
+    subprocess.check_call(["mount", "-o", "remount,bind,ro", path])
+    before = world.snapshot()
+    assert error_of(world.apply).error_code == "rolled_back"
+    assert world.snapshot() == before and run_of(world).transaction is None
 
 
 def test_a_host_without_systemd_cannot_take_it_back(world):

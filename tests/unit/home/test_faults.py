@@ -219,6 +219,29 @@ def test_work_in_the_local_copy_after_a_kill_is_kept(world):
     assert read(world.home + ".backup.1", "work") == b"a week of work"
 
 
+HOUR = 3600 * 10**9
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [
+        {"began_ns": HOUR, "exchanged_ns": HOUR},
+        {"exchanged_ns": HOUR, "ahead_ns": HOUR},
+    ],
+    ids=["since before the copy", "during the copy"],
+)
+def test_work_in_the_local_copy_is_kept_when_the_clock_was_set_back(world, ahead):
+    world.apply()
+    killed(world, "detach", "after", "verify")
+    record = Journal(world.host.state_dir, USER)
+    # As if the clock had been ahead, and was set right before the work was done.
+    record.note(**{fact: record.facts[fact] + lead for fact, lead in ahead.items()})
+    work(world.home)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    assert read(world.home + ".backup.1", "work") == b"a week of work"
+
+
 def places_of(world, name):
     return [place for place in os.listdir(world.homes) if os.path.exists(os.path.join(world.homes, place, name))]
 

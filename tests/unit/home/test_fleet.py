@@ -254,6 +254,44 @@ def test_a_seed_that_was_rolled_back_is_done_again_with_what_changed_since(base,
     assert manifest.compare(tree, first.tree()) == []
 
 
+def undone_attach(world, *point):
+    """Attach an empty share as it is, and fail."""
+
+    def fail(*reached):
+        if reached == point:
+            raise AzlinError("home_busy", "a shell")
+
+    with pytest.raises(AzlinError):
+        world.apply(seed="never", checkpoint=fail)
+    assert sorted(os.listdir(world.share)) == [".azlin", ".ssh"]
+
+
+@pytest.mark.parametrize("point", [("after", "keys"), ("before", "keep")])
+def test_keys_of_an_attach_that_was_undone_do_not_pass_for_a_home(base, share, point):
+    (host,) = hosts(base, share, 1)
+    tree = host.tree()
+    undone_attach(host, *point)
+    assert host.apply()["seeded"]
+    assert manifest.compare(tree, host.tree()) == []
+
+
+def test_after_an_attach_that_was_undone_the_share_can_still_be_left_empty(base, share):
+    first, second = hosts(base, share, 2)
+    undone_attach(first, "after", "keys")
+    assert first.apply(seed="never")["seeded"] is False
+    # It is a home now, however empty.
+    assert second.apply()["seeded"] is False
+    assert sorted(os.listdir(share)) == [".azlin", ".ssh"]
+
+
+def test_what_was_put_on_a_share_that_was_to_be_left_empty_stays(base, share):
+    (host,) = hosts(base, share, 1)
+    undone_attach(host, "after", "keys")
+    write(share, "mine", "put there by hand")
+    assert host.apply()["seeded"] is False
+    assert read(share, "mine") == b"put there by hand"
+
+
 def test_a_rolled_back_seed_that_another_host_lives_on_is_not_copied_over(base, share):
     first, second = hosts(base, share, 2)
     die_at(first, "after", "verify")

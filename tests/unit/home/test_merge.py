@@ -12,7 +12,7 @@ import stat
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import manifest, merge, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import manifest, merge, seed, trees, users
 
 from .world import KEY, OTHER_KEY, SOURCE, UID, USER, fill, read, write
 
@@ -125,6 +125,17 @@ def test_an_older_replaced_file_is_not_replaced_again(world, filled, user, recor
     report = merged(world, filled, user, record, merge.KEEP_HOME)
     assert "empty.azlin-replaced.1" in report.replaced
     assert read(filled, "empty.azlin-replaced") == b"from an earlier merge"
+
+
+def test_a_file_gets_no_more_names_than_the_share_allows(world, share, user, record):
+    number = 2 * trees.MAX_LINKS + 1
+    write(world.home, "cache/0", "many names")
+    for name in range(1, number):
+        os.link(os.path.join(world.home, "cache/0"), os.path.join(world.home, f"cache/{name}"))
+    own(world.home)
+    merged(world, share, user, record, merge.FAIL)
+    links = [os.stat(os.path.join(share, f"cache/{name}")).st_nlink for name in range(number)]
+    assert sorted(links) == [1] + [trees.MAX_LINKS] * (number - 1)
 
 
 def test_keys_are_never_a_conflict_and_come_over_where_there_are_none(world, filled, user, record):

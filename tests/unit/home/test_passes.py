@@ -248,8 +248,8 @@ def test_nothing_is_relied_on_when_the_clock_was_set(place, monkeypatch):
     source, target = place
     since = settled(source, target)
     os.unlink(os.path.join(target, "secret"))
-    ahead = memory._ahead
-    monkeypatch.setattr(memory, "_ahead", lambda: ahead() - 10**9)
+    ahead = memory.ahead
+    monkeypatch.setattr(memory, "ahead", lambda: ahead() - 10**9)
     copier.Copier(source, target, since=since).run()
     assert differences(source, target) == []
 
