@@ -44,6 +44,9 @@ class ActionModule(ActionBase):
 
 
 def _decide(arguments):
+    if not arguments["source"]:
+        # It would be the current directory.
+        raise invalid("source", "", "it names no directory", "Name one, or leave it out for ~/.azlin/home.")
     if arguments["scan_limit"] < 1:
         raise invalid("scan_limit", arguments["scan_limit"], "nothing would be scanned", "Use for example 5M.")
     policy = listing.Policy(

@@ -10,6 +10,7 @@ import pathlib
 import re
 import shlex
 
+import pytest
 import yaml
 
 from tests.integration.support import GONE, GROUP, inventory, run_module, storage, writes
@@ -106,6 +107,26 @@ def test_playbooks_pass_the_options_of_a_storage(arm, ansible, tmp_path):
         one["query"]["$include"] for one in arm.requests() if one["method"] == "DELETE" and "$include" in one["query"]
     ]
     assert sent == ["snapshots"]
+
+
+@pytest.mark.parametrize("answer", ["", None], ids=["empty", "null"])
+def test_what_nobody_answered_is_as_if_it_was_not_asked(arm, ansible, tmp_path, answer):
+    """So AWX hands on the optional questions of a survey."""
+    run_module("azlin_nfs_storage", **storage())
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+
+    def play(name, *blank, **variables):
+        given = {**variables, **dict.fromkeys(blank, answer), "ansible_become": False}
+        return ansible("ansible-playbook", f"azlin.storage.{name}", *hosts, "--check", "-e", json.dumps(given))
+
+    listed = play("list", "azlin_resource_group")
+    assert listed.returncode == 0 and "1 storages, " in listed.stdout, listed.stdout + listed.stderr
+    cleaned = play("cleanup", "azlin_resource_group", "azlin_cleanup_confirm")
+    assert cleaned.returncode == 0 and "0 of 1 storages can go" in cleaned.stdout, cleaned.stdout + cleaned.stderr
+    blank = ("azlin_hosts", "azlin_serial", "azlin_resource_group", "azlin_user")
+    attached = play("attach", *blank, azlin_storage_name="teamhomes01")
+    # The host was asked for the user's home, and this machine has no such user.
+    assert "not_found" in attached.stdout and "azureuser" in attached.stdout, attached.stdout + attached.stderr
 
 
 UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]

@@ -55,6 +55,11 @@ def test_survey_is_switched_on_where_there_is_one(template):
     assert template.get("survey_enabled", False) is bool(survey(template))
 
 
+@pytest.mark.parametrize("template", TEMPLATES, ids=playbook_of)
+def test_every_template_takes_a_job_of_type_check(template):
+    assert template.get("ask_job_type_on_launch") is True
+
+
 def test_a_deletion_asks_for_its_confirmation():
     template = next(template for template in TEMPLATES if playbook_of(template) == "delete")
     confirm = next(question for question in survey(template) if question["variable"] == "azlin_confirm")

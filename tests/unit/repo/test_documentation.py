@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import re
 
+import jinja2
 import pytest
+import yaml
+from jinja2 import nodes
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import ERROR_CODES
 from tests.unit.repo import facts
@@ -90,6 +93,48 @@ def test_readme_lists_the_variables_of_a_playbook(playbook):
         if playbook in used_by:
             listed |= set(codes(row[0]))
     assert listed == facts.variables(playbook)
+
+
+def dictionaries(node):
+    """Every dictionary of a playbook: its plays, tasks, and what they hold."""
+    if isinstance(node, dict):
+        yield node
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from dictionaries(one)
+
+
+def defaults(playbook):
+    """Variables of a playbook with the values they have without one: its own, or a module's where it is left out."""
+    for one in dictionaries(facts.load_yaml(f"playbooks/{playbook}.yml")):
+        for key, value in one.items():
+            module = key.removeprefix("azlin.storage.")
+            if isinstance(value, str):
+                yield from defaults_in(value)
+            elif key != module and module in facts.modules():
+                yield from defaults_of(module, value)
+
+
+def defaults_in(text):
+    for use in jinja2.Environment().parse(text).find_all(nodes.Filter):
+        if use.name == "default" and isinstance(use.node, nodes.Name) and isinstance(use.args[0], nodes.Const):
+            yield use.node.name, use.args[0].value
+
+
+def defaults_of(module, given):
+    options = facts.module_documentation(module)["options"]
+    for option, value in given.items():
+        left_out = re.fullmatch(r"\{\{ (\w+) \| default\(omit.*\) \}\}", str(value))
+        # What all modules have in common is documented once, in a fragment.
+        if left_out and option in options:
+            yield left_out[1], options[option].get("default")
+
+
+@pytest.mark.parametrize("playbook", facts.playbooks())
+def test_readme_tells_the_defaults_of_a_playbook(playbook):
+    rows = [row for row in facts.table_rows("README.md", "Variables") if playbook in row[1].split()]
+    # Those that are a value and nothing else.
+    told = {codes(row[0])[0]: yaml.safe_load(row[2][1:-1]) for row in rows if re.fullmatch("`[^`]+`", row[2])}
+    assert [(name, value) for name, value in defaults(playbook) if told.get(name, value) != value] == []
 
 
 def test_errors_page_is_the_list_of_error_codes():

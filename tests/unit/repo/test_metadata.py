@@ -29,6 +29,13 @@ def test_collection_depends_on_no_other():
     assert facts.load_yaml("galaxy.yml")["dependencies"] == {}
 
 
+def test_what_git_ignores_does_not_come_into_the_artifact():
+    lines = [line.rstrip("/") for line in facts.read(".gitignore").splitlines() if line and not line.startswith("#")]
+    # Ansible leaves the last one out by itself.
+    left_out = {*facts.load_yaml("galaxy.yml")["build_ignore"], "__pycache__"}
+    assert [line for line in lines if not {line, line.split("/")[0]} & left_out] == []
+
+
 def test_newest_release_of_the_changelog_is_the_version():
     releases = facts.load_yaml("changelogs/changelog.yaml")["releases"]
     newest = max(releases, key=lambda version: tuple(map(int, version.split("."))))
@@ -46,3 +53,11 @@ def test_changelog_names_every_module_and_playbook():
 def test_modules_documented_for_host_and_controller_know_their_names():
     for module in facts.modules():
         assert facts.module_documentation(module)["module"] == module
+
+
+@pytest.mark.parametrize("role", facts.roles())
+def test_no_role_promises_a_system_on_which_ansible_installs_nothing(role):
+    """The package manager of EL 8 is for a Python that ansible-core supports no more from 2.17 on."""
+    platforms = facts.load_yaml(f"roles/{role}/meta/main.yml")["galaxy_info"]["platforms"]
+    versions = [version for platform in platforms if platform["name"] == "EL" for version in platform["versions"]]
+    assert not {"all", "8"} & set(versions)

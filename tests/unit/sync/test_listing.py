@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.azlin.storage.plugins.action import azlin_home_files
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.plugin_utils._sync import listing, places, secrets
 from tests.unit.repo import facts
@@ -184,6 +185,15 @@ def test_a_source_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(AzlinError) as caught:
         collected(tmp_path / "missing")
     assert caught.value.error_code == "not_found"
+
+
+def test_no_source_is_not_the_current_directory(tmp_path, monkeypatch):
+    """A variable that is not set in the shell, or an answer that was cleared."""
+    write(tmp_path, {"README.md": "of the project\n"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AzlinError, match="source") as caught:
+        azlin_home_files._decide({"source": "", "allow": [], "deny": [], "scan_limit": 5 << 20, "unscanned": "send"})
+    assert caught.value.error_code == "invalid_argument"
 
 
 @given(st.lists(st.binary(min_size=1).filter(lambda name: b"\0" not in name and not name.startswith(b"/"))))
