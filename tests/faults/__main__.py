@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from lab.hosts.machines import Hosts
 from lab.paths import REPOSITORY, LabPaths
 from tests.faults import guests, native, outages, surroundings
-from tests.faults.report import Point, closing_line, good, table
+from tests.faults.report import Point, closing_line, good, missed_line, table
 
 KINDS = ("kill", "full", "power", "outage")
 TELL_SECONDS = 60
@@ -42,7 +42,8 @@ def main() -> int:
             print(f"{len(points)} points after {told - began:.0f} s", flush=True)
         for line in point.lines():
             print(line, flush=True)
-    print("\n".join(["", *table(points), "", f"{time.monotonic() - began:.0f} s", closing_line(points)]), flush=True)
+    took = f"{time.monotonic() - began:.0f} s"
+    print("\n".join(["", *table(points), "", took, missed_line(points), closing_line(points)]), flush=True)
     return 0 if good(points) else 1
 
 

@@ -233,14 +233,14 @@ def _names(folder):
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
-def try_point(base: str, name: str, ideal: Reference, number: int, undo: bool) -> Point | None:
-    """Kill the action at its n-th call and look; None if this time the action made fewer calls."""
+def try_point(base: str, name: str, ideal: Reference, number: int, undo: bool) -> Point:
+    """Kill the action at its n-th call and look; missed if this time the action made fewer calls."""
     scenario = scenarios()[name]
     with new_world(base, scenario) as world:
         start = state_of(world)
         calls = tracer.run(functools.partial(scenario.act, world), stop_at=number)
         if len(calls) <= number:
-            return None
+            return Point(KIND, scenario.name, str(number), missed=True)
         point = Point(KIND, scenario.name, f"{number} {calls[number]}")
         try:
             look(world, point, start)
@@ -298,12 +298,10 @@ class Workers:
         begun = {name: self._pool.submit(_reference_of, self._base, name) for name in names}
         return {name: running.result() for name, running in begun.items()}
 
-    def each(self, function: Callable[..., Point | None], jobs: Iterable[tuple]) -> Iterator[Point]:
+    def each(self, function: Callable[..., Point], jobs: Iterable[tuple]) -> Iterator[Point]:
         """Call a function with the base directory and the values of each job, and return the points it makes."""
         for running in [self._pool.submit(function, self._base, *job) for job in jobs]:
-            point = running.result()
-            if point is not None:
-                yield point
+            yield running.result()
 
 
 def run(workers: Workers, names: Iterable[str], most: int | None) -> Iterator[Point]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 _HEAD = ("kind", "action", "tried", "recovered", "lost", "locked out")
 _MOST_LINES = 8
+# Of a hundred kills, how many may come too late: the threads of a copy do not always make as many calls.
+_MOST_MISSED = 1
 
 
 @dataclass
@@ -17,7 +19,7 @@ class Point:
     """One fault at one place, and everything that was wrong afterwards.
 
     ``lost``: content of a file that is nowhere any more. ``locked_out``: a moment without a home that has its keys.
-    ``problems``: whatever else is not as it has to be.
+    ``problems``: whatever else is not as it has to be. ``missed``: the run had ended before the fault could happen.
     """
 
     kind: str
@@ -26,6 +28,7 @@ class Point:
     lost: list[str] = field(default_factory=list)
     locked_out: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    missed: bool = False
 
     @property
     def recovered(self) -> bool:
@@ -40,10 +43,15 @@ class Point:
         return told[:_MOST_LINES] + more
 
 
+def tried(points: Iterable[Point]) -> list[Point]:
+    """The points whose fault has happened."""
+    return [point for point in points if not point.missed]
+
+
 def table(points: Iterable[Point]) -> list[str]:
     """The lines of the table."""
     rows: dict[tuple[str, str], list[int]] = {}
-    for point in points:
+    for point in tried(points):
         counts = rows.setdefault((point.kind, point.action), [0, 0, 0, 0])
         for place, one in enumerate((True, point.recovered, bool(point.lost), bool(point.locked_out))):
             counts[place] += one
@@ -52,8 +60,14 @@ def table(points: Iterable[Point]) -> list[str]:
     return lines
 
 
+def missed_line(points: list[Point]) -> str:
+    """How many points were not tried since the run had ended before."""
+    return f"{len(points) - len(tried(points))} missed"
+
+
 def closing_line(points: list[Point]) -> str:
     """The last line of the harness."""
+    points = tried(points)
     recovered = sum(point.recovered for point in points)
     lost = sum(bool(point.lost) for point in points)
     locked_out = sum(bool(point.locked_out) for point in points)
@@ -61,8 +75,10 @@ def closing_line(points: list[Point]) -> str:
 
 
 def good(points: list[Point]) -> bool:
-    """Whether something was tried and all of it recovered."""
-    return bool(points) and all(point.recovered for point in points)
+    """Whether something was tried, nearly everything, and all of it recovered."""
+    happened = tried(points)
+    enough = 100 * (len(points) - len(happened)) <= _MOST_MISSED * len(points)
+    return bool(happened) and enough and all(point.recovered for point in happened)
 
 
 def _row(cells: tuple) -> str:

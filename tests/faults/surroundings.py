@@ -43,13 +43,16 @@ def try_point(base: str, kind: str, name: str, ideal: native.Reference, step: st
     """Fill the file system before a step, and make room when the run has ended."""
     scenario = native.scenarios()[name]
     point = Point(kind, name, step)
+    filled = False
     with native.new_world(base, scenario) as world:
         start = native.state_of(world)
         place = PLACES[kind](world)
 
         def fail(*at):
+            nonlocal filled
             if at == ("before", step):
                 _resize(place, _used(place))
+                filled = True
 
         try:
             try:
@@ -57,6 +60,8 @@ def try_point(base: str, kind: str, name: str, ideal: native.Reference, step: st
             except AzlinError as error:
                 if error.error_code == "rollback_failed":
                     point.problems.append(error.msg)
+            if not filled:
+                point.problems.append("it did not come there")
             found = native.look(world, point, start)
             point.problems += [f"while full: {text}" for text in neither(start, ideal.after, found)]
             _resize(place, native.SIZE)

@@ -9,6 +9,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
+import types
 
 import pytest
 
@@ -70,6 +72,16 @@ def arm(server, monkeypatch):
         monkeypatch.setenv(name, value)
     server.clear_requests()
     return server
+
+
+@pytest.fixture
+def clock_of_faults(arm, monkeypatch):
+    """The modules' clock stands still, but for 100 s with every answer 409 or 429: the machine may be slow."""
+
+    def monotonic():
+        return 100 * sum(one["status"] in (409, 429) for one in arm.requests())
+
+    monkeypatch.setattr(waiters, "time", types.SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
 
 
 @pytest.fixture

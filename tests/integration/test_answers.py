@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import tagging, waiters
 from tests.integration.support import (
     GROUP,
     NETWORK_API,
@@ -88,16 +87,13 @@ def test_request_is_sent_again(arm, request_, answers):
     assert run_module(module, **options)["changed"] is False
 
 
+@pytest.mark.usefixtures("clock_of_faults")
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_throttling_for_ever_is_throttled(arm, request_, monkeypatch):
+def test_throttling_for_ever_is_throttled(arm, request_):
     module, options, there, request = REQUESTS[request_]
     if there:
         run_module(MODULE, **PLAIN)
-    monkeypatch.setattr(waiters, "READ_PATIENCE", 1)
-    monkeypatch.setattr(tagging, "_TIMEOUT_SECONDS", 1)
-    arm.faults({**fault(request, THROTTLED), "headers": {"x-ms-retry-after-ms": "350"}, "times": 0})
-    if module == MODULE:
-        options = {**options, "wait_timeout": 1}
+    arm.faults({**fault(request, THROTTLED), "headers": SOON, "times": 0})
 
     assert_refused(run_module(module, **options), "throttled", "Later.")
 

@@ -213,12 +213,12 @@ def test_parallel_updates_of_an_account(arm):
 
 
 @failure_mode(10)
+@pytest.mark.usefixtures("clock_of_faults")
 def test_an_account_that_stays_busy(arm):
     run_module(MODULE, **storage())
-    headers = {"x-ms-retry-after-ms": "400"}
-    arm.faults({"method": "PATCH", "path": f"{ACCOUNT}$", "times": 0, "headers": headers, **IN_PROGRESS})
+    arm.faults({"method": "PATCH", "path": f"{ACCOUNT}$", "times": 0, "headers": SOON, **IN_PROGRESS})
 
-    assert_refused(run_module(MODULE, **storage(tags={"team": "blue"}, wait_timeout=1)), "timeout", "Exclusive access")
+    assert_refused(run_module(MODULE, **storage(tags={"team": "blue"})), "timeout", "Exclusive access")
 
     arm.clear_faults()
     assert_finished(arm, **storage(tags={"team": "blue"}))
@@ -241,11 +241,11 @@ def test_throttling_passes(arm):
 
 
 @failure_mode(14)
+@pytest.mark.usefixtures("clock_of_faults")
 def test_throttling_that_stays(arm):
-    headers = {"x-ms-retry-after-ms": "300"}
-    arm.faults({"method": "PUT", "path": f"{SHARE}$", "times": 0, "headers": headers, **THROTTLED})
+    arm.faults({"method": "PUT", "path": f"{SHARE}$", "times": 0, "headers": SOON, **THROTTLED})
 
-    result = run_module(MODULE, **storage(wait_timeout=2))
+    result = run_module(MODULE, **storage())
 
     assert_refused(result, "throttled", "Write_ObservationWindow_00:00:01")
     assert "fewer forks" in result["causes"][0]["remedy"]

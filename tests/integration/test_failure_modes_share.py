@@ -62,10 +62,11 @@ def test_share_of_that_name_is_still_being_deleted(arm):
 
 
 @failure_mode(11)
+@pytest.mark.usefixtures("clock_of_faults")
 def test_share_that_is_being_deleted_for_ever(arm):
-    headers = {"x-ms-retry-after-ms": "300"}
+    headers = {"x-ms-retry-after-ms": "20"}
     arm.faults({"method": "PUT", "path": f"{SHARE}$", "times": 0, "headers": headers, **BEING_DELETED})
-    assert_refused(run_module(MODULE, **{**PLAIN, "wait_timeout": 2}), "timeout", "is being deleted")
+    assert_refused(run_module(MODULE, **PLAIN), "timeout", "is being deleted")
     arm.clear_faults()
     assert_finished(arm, **PLAIN)
 

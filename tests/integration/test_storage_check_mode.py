@@ -11,6 +11,7 @@ from tests.integration.support import (
     GROUP,
     STORAGE_API,
     assert_forecast,
+    assert_succeeded,
     endpoint_network,
     forecast,
     run_module,
@@ -50,14 +51,17 @@ SITUATIONS = {
         {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01"},
     ),
 }
+# All others have something to change.
+IDLE_SITUATIONS = {"nothing to do", "deletion of nothing"}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_forecast_is_what_happens(arm, situation):
     before, options = SITUATIONS[situation]
     if before:
-        run_module(MODULE, **before)
-    assert_forecast(arm, MODULE, **options)
+        assert_succeeded(run_module(MODULE, **before))
+    result = assert_succeeded(assert_forecast(arm, MODULE, **options))
+    assert result["changed"] is (situation not in IDLE_SITUATIONS)
 
 
 def test_forecast_of_drift(arm):

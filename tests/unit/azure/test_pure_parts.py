@@ -302,6 +302,12 @@ def answer(status, code, message="Because.", **more):
     return HttpResponseError(status, json.dumps({"error": {"code": code, "message": message, **more}}))
 
 
+def throttled(headers):
+    exc = answer(429, "TooManyRequests")
+    exc.response.headers = headers
+    return exc
+
+
 @pytest.mark.parametrize(
     ("status", "code", "error_code"),
     [
@@ -446,9 +452,7 @@ def test_chance(exc, chance):
     ],
 )
 def test_how_long_azure_wants_to_be_left_alone(headers, seconds):
-    exc = answer(429, "TooManyRequests")
-    exc.response.headers = headers
-    assert errors.retry_after(exc) == seconds
+    assert errors.retry_after(throttled(headers)) == seconds
 
 
 def failing(*outcomes):
@@ -472,6 +476,15 @@ def test_chances_are_counted_and_busy_is_not(monkeypatch):
         waiters.while_busy(failing(*[chance] * 20), deadline, "It")
     with pytest.raises(HttpResponseError):
         waiters.while_busy(failing(chance, "done"), deadline, "It", chances=0)
+
+
+def test_azure_is_left_alone_for_as_long_as_it_says(monkeypatch):
+    slept = []
+    monkeypatch.setattr(waiters.time, "sleep", slept.append)
+    answers = [throttled(headers) for headers in ({"Retry-After": "17"}, {"x-ms-retry-after-ms": "250"}, {})]
+    assert waiters.while_busy(failing(*answers, "done"), waiters.Deadline(60), "It") == "done"
+    # Without a word the pauses grow.
+    assert slept == [17, 0.25, 4]
 
 
 def test_the_wait_for_a_busy_resource_ends_with_its_last_word():
