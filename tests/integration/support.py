@@ -139,13 +139,17 @@ def deletion(**extra):
     return {"name": "teamhomes01", "resource_group": GROUP, "state": "absent", "confirm": "teamhomes01", **extra}
 
 
-def assert_refused(result, error_code, *words):
-    """One clear error: failed, with its code, naming the values, and nothing of Python's insides."""
+def assert_refused(result, error_code, *words, remedied=True):
+    """One clear error: failed, with its code, the values and a remedy, and nothing of Python's insides.
+
+    :param remedied: false where Azure's code is one that nobody knows, so that there is only its message.
+    """
     assert result.get("failed") is True
     assert result["error_code"] == error_code
     for word in words:
         assert word in result["msg"]
     assert "Traceback" not in json.dumps(result) and "exception" not in result
+    assert bool(result["causes"]) is remedied
     assert all(entry["cause"] and entry["remedy"] for entry in result["causes"])
 
 

@@ -61,7 +61,7 @@ def test_impossible_text(arm, option):
         assert result.get("failed"), (value, result)
         assert result["error_code"] == "invalid_argument"
         assert repr(value) in result["msg"]
-        assert all(entry["cause"] and entry["remedy"] for entry in result["causes"])
+        assert result["causes"] and all(entry["cause"] and entry["remedy"] for entry in result["causes"])
         assert "Traceback" not in json.dumps(result)
     assert arm.requests() == []
 

@@ -142,7 +142,7 @@ def test_failure_that_looks_like_success(arm):
     error = {"code": "Unlucky", "message": "It broke."}
     arm.faults({"method": "PUT", "path": f"{ACCOUNT}$", "fail_operation": error})
 
-    assert_refused(run_module(MODULE, **storage()), "create_failed", "Unlucky", "It broke.")
+    assert_refused(run_module(MODULE, **storage()), "create_failed", "Unlucky", "It broke.", remedied=False)
 
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
     assert_finished(arm, **storage())
@@ -160,7 +160,7 @@ def test_busy_that_looks_like_success(arm):
 @failure_mode(4)
 def test_success_without_a_resource(arm):
     arm.faults({"method": "GET", "path": "asyncoperations/", "status": 200, "body": {}})
-    assert_refused(run_module(MODULE, **storage()), "create_failed", "teamhomes01")
+    assert_refused(run_module(MODULE, **storage()), "create_failed", "teamhomes01", remedied=False)
     assert_finished(arm, **storage())
 
 

@@ -192,7 +192,7 @@ def test_partial_creations_do_not_pile_up(arm, path):
     failed = [run_module(MODULE, **storage()) for _run in range(2)]
 
     for result in failed:
-        assert_refused(result, "network_failed", "Unlucky")
+        assert_refused(result, "network_failed", "Unlucky", remedied=False)
     found = assert_finished(arm, **storage())["storage"]
     assert found["network"]["private_endpoints"][0]["ip_address"].startswith("10.30.2.")
     assert exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)

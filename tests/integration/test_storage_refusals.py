@@ -192,7 +192,7 @@ def test_failures_of_azure_are_named_and_a_second_run_finishes(arm, case):
     path, status, code, error_code = FAULTS[case]
     arm.faults({"method": "PUT", "path": path, "status": status, "code": code, "message": "Because."})
 
-    assert_refused(run_module(MODULE, **storage()), error_code, code, "Because.")
+    assert_refused(run_module(MODULE, **storage()), error_code, code, "Because.", remedied=code != "SomethingNew")
 
     assert run_module(MODULE, **storage())["storage"]["network"]["private_endpoints"][0]["state"] == "Approved"
     assert run_module(MODULE, **storage())["changed"] is False
@@ -211,7 +211,7 @@ def test_failed_operations_are_not_taken_for_success(arm, path):
 def test_failure_inside_http_200(arm):
     body = {"status": "Failed", "error": {"code": "Unlucky", "message": "It broke."}}
     arm.faults({"method": "GET", "path": "asyncoperations/", "status": 200, "body": body})
-    assert_refused(run_module(MODULE, **storage()), "create_failed", "Unlucky", "It broke.")
+    assert_refused(run_module(MODULE, **storage()), "create_failed", "Unlucky", "It broke.", remedied=False)
 
 
 def test_busy_account_is_waited_for(arm):

@@ -123,9 +123,13 @@ _REMEDIES = {
         "a share can be made smaller only 24 hours after it last became larger",
         "Run again when that time is over.",
     ),
-    "TooManyRequests": (
-        "the subscription sent more requests than Azure allows in a window",
-        "Run again after a few minutes, with fewer forks.",
+    "LeaseIdMissing": (
+        "a lease protects the share or one of its snapshots, as Azure Backup takes it",
+        "End that protection, for example in the backup vault, if the change is really wanted.",
+    ),
+    "NetworkAclsValidationFailure": (
+        "the account cannot admit a subnet that network names, for the reason in the message",
+        "Check that the subnet exists and has the service endpoint Microsoft.Storage, then run again.",
     ),
 }
 for _code in _MEANINGS["capacity_exceeded"]:
@@ -142,6 +146,37 @@ _REMEDIES["StorageAccountAlreadyExists"] = _REMEDIES["AccountAlreadyExists"] = (
     "an account of this name exists in another resource group of this subscription",
     "Set resource_group to that group or choose another name.",
 )
+# Keyed by this collection's codes, for what has no remedy of its own.
+_GENERAL = {
+    "authentication_failed": (
+        "the credentials have expired, or are not those of this tenant",
+        "Sign in again, or check AZURE_CLIENT_ID, AZURE_SECRET and AZURE_TENANT.",
+    ),
+    "authorization_failed": (
+        "the identity may not do what the message names",
+        "Grant it; docs/permissions.md lists every action that is needed.",
+    ),
+    "immutable_property": (
+        "a resource of this name exists with another value",
+        "Give the option the value that it has, or choose another name.",
+    ),
+    "in_use": (
+        "something uses or protects the resource, as the message says",
+        "Take that away if the change is really wanted, then run again.",
+    ),
+    "invalid_argument": (
+        "Azure does not take a value that the message names",
+        "Change the option that it comes from.",
+    ),
+    "not_found": (
+        "what the request needs was never there, was deleted meanwhile, or is not seen everywhere yet",
+        "Run again; if it stays, check the names in the message.",
+    ),
+    "throttled": (
+        "the subscription sent more requests than Azure allows in a window",
+        "Run again after a few minutes, with fewer forks.",
+    ),
+}
 
 # Azure finishes something else on the same resource; the same request succeeds a little later.
 BUSY_CODES = frozenset(
@@ -353,7 +388,7 @@ def retry_after(exc):
 def failure(doing, code, message, default="azure_error", payload=None):
     """The AzlinError for an Azure error code and message met while ``doing`` something."""
     meaning = _MEANING_OF.get(code, default)
-    causes = remedies(code, message, payload)
+    causes = remedies(code, message, payload) or ([_GENERAL[meaning]] if meaning in _GENERAL else [])
     label = f" ({code})" if code else ""
     return AzlinError(meaning, f"{doing} failed{label}: {message}", causes=causes, try_=_try(meaning, code))
 

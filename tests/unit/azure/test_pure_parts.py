@@ -302,6 +302,16 @@ def answer(status, code, message="Because.", **more):
     return HttpResponseError(status, json.dumps({"error": {"code": code, "message": message, **more}}))
 
 
+@pytest.mark.parametrize("code", errors._MEANING_OF)
+def test_every_code_with_a_meaning_has_a_remedy(code):
+    assert errors.failure("It", code, "Because.").causes
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_every_status_with_a_meaning_has_a_remedy(status):
+    assert errors.from_azure(answer(status, "SomethingElse"), "It").causes
+
+
 def throttled(headers):
     exc = answer(429, "TooManyRequests")
     exc.response.headers = headers
