@@ -25,7 +25,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.modules import azlin_nfs_storage
 from tests.unit.azure import builders as make
 
-
 HIDDEN = {
     "nothing": ({}, None),
     "share of the list": ({"share": None}, "share home"),
