@@ -149,7 +149,7 @@ RUNS = {
     "deleted share is made anew": ([made(), share_gone], STORAGE, storage(restore=False)),
     "deleted share comes back": ([made(), share_gone], STORAGE, storage(restore=True)),
     "link is missing": ([made(), without_link], STORAGE, storage()),
-    "account is missing": ([made(), account_gone], STORAGE, storage()),
+    "account is missing": ([made(), account_gone], STORAGE, storage(restore=False)),
     "endpoint is rejected": ([made(), rejected], STORAGE, storage()),
     "account is open": ([made(), opened], STORAGE, storage()),
     # Deletions.

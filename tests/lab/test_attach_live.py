@@ -104,7 +104,7 @@ def azure(live, playbook, **variables):
 def source(live):
     """The source of an empty share; the host is fresh before and after."""
     live.operate("host", "reset", HOST)
-    azure(live, "create", azlin_size="100GiB", azlin_network=NETWORK)
+    azure(live, "create", azlin_size="100GiB", azlin_network=NETWORK, azlin_restore=False)
     name = STORAGE["azlin_storage_name"]
     yield f"{name}.file.core.lab.test:/{name}/home"
     live.operate("host", "reset", HOST)

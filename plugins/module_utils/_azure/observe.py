@@ -33,6 +33,8 @@ WORKERS = 10
 # whose credentials were no good would not have come so far.
 NOT_FOR_US = ("authorization_failed", "authentication_failed", "not_found")
 
+# States of an account with nothing in it yet. Source: Azure REST reference, storage accounts.
+_BEING_MADE = ("Creating", "ResolvingDNS")
 _NOT_EVERYWHERE = ("Azure does not show the account everywhere yet, or not any more", "Run again in some minutes.")
 
 
@@ -267,7 +269,7 @@ def _seen_whole(azure, wanted, values):
 
 def _hidden(wanted, values):
     """What an account must have and Azure does not show; None when nothing is missing."""
-    if values["account"] is None:
+    if values["account"] is None or wire.properties(values["account"]).get("provisioningState") in _BEING_MADE:
         return None
     listed = {share["name"] for share in softdelete.live(values["shares"] or ())}
     missing = {

@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
     errors,
+    observe,
     provisioned,
     result,
     softdelete,
@@ -23,6 +24,25 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import ERROR_CODES, AzlinError
 from ansible_collections.azlin.storage.plugins.modules import azlin_nfs_storage
 from tests.unit.azure import builders as make
+
+HIDDEN = {
+    "nothing": ({}, None),
+    "share of the list": ({"share": None}, "share home"),
+    "share that is deleted": ({"share": None, "shares": (make.deleted_share(),)}, None),
+    "list": ({"shares": None}, "list of shares"),
+    "file service": ({"file_service": None}, "file service"),
+    "all of an account that is being made": (
+        {"account": make.account(provisioningState="Creating"), "file_service": None, "share": None, "shares": None},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_what_an_account_must_have_and_does_not_show(case):
+    found, hidden = HIDDEN[case]
+    values = {"account": make.account(), "file_service": make.file_service(), "share": make.share(), **found}
+    assert observe._hidden(make.wanted(), {"shares": (make.share(),), **values}) == hidden
 
 
 def test_names_are_deterministic():
