@@ -28,7 +28,9 @@ def test_the_closing_line_is_not_that_of_an_earlier_run(tmp_path, recipe, closin
     shutil.copy(facts.ROOT / ".ci/run", tmp_path / ".ci/run")
     (tmp_path / "tests/output/summary.txt").write_text("7 passed, 0 failed, 0 skipped\n")
     (tmp_path / "Makefile").write_text(f"test:\n\t@{recipe}\n")
-    ended = subprocess.run([tmp_path / ".ci/run"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    ended = subprocess.run(
+        [tmp_path / ".ci/run"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     assert ended.stdout.splitlines()[-1] == closing
     assert ended.returncode
 
@@ -43,7 +45,7 @@ def test_what_was_cut_off_counts_as_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py"])
     with pytest.raises(SystemExit):
         run.main()
-    *_, second, third, _empty, closing = (tmp_path / "summary.txt").read_text().splitlines()
+    second, third, _empty, closing = (tmp_path / "summary.txt").read_text().splitlines()[-4:]
     assert closing == "1 passed, 2 failed, 0 skipped"
     assert [second, third] == [f"FAILED {name}: it was not finished" for name in ("second", "third")]
 
