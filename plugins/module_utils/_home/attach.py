@@ -338,6 +338,7 @@ class Attach(Mount):
         rescue.retire(self.spare, self.home)
         inode = rescue.create(self.spare, self.request.source, self.home, self._keys)
         self.journal.note(rescue=inode)
+        self.relabel(self.spare)
 
     def unprepare(self):
         """Remove the rescue directory, which is beside the home again."""

@@ -198,6 +198,8 @@ class Detach(Operation):
         with self.ids():
             report = copier.Copier(self.stage, self.replacement, **self._copy_options()).run()
         self.files, self.bytes = report.files, report.bytes
+        # Most of it now, not in the window.
+        self.relabel(self.replacement)
 
     def _copy_options(self):
         return {
@@ -289,6 +291,7 @@ class Detach(Operation):
             self.unsupported = sidecar.restore(self.replacement, *self._record)
         if not keys.read(self.request.user, self.replacement):
             keys.ensure(self.replacement, keys.read(self.request.user, self.home), self.request.user)
+        self.relabel(self.replacement)
 
     def return_local(self):
         """What stayed local is already where it belongs but for its name."""
@@ -400,7 +403,8 @@ class DetachToBackup(Detach):
         """Keys that were added on the share open the old home too, before anybody has to come in by them."""
         before = keys.own(self.replacement, self.request.user)
         self.journal.note(keys_before=before.decode("utf-8", "surrogateescape"))
-        keys.ensure(self.replacement, _bytes(self.journal.facts["keys"]), self.request.user)
+        if keys.ensure(self.replacement, _bytes(self.journal.facts["keys"]), self.request.user):
+            self.relabel(os.path.join(self.replacement, keys.DIRECTORY))
 
     def take_keys(self):
         """Undo that."""

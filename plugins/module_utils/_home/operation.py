@@ -24,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     local_paths,
     mountinfo,
     seed,
+    selinux,
     squash,
     users,
     watchdog,
@@ -205,6 +206,10 @@ class Operation:
         """The home is usable again."""
         if self._window_began is not None:
             self.window_seconds = round(time.monotonic() - self._window_began, 3)
+
+    def relabel(self, path):
+        """Give what was made beside the home the labels of a home, which it is about to become."""
+        selinux.relabel(self.host.selinux, path, cancelled=self.interrupted)
 
     # Staging: the share where only root gets at it.
 

@@ -220,6 +220,7 @@ def check_switch(host, request):
             " home back.",
             causes=[("another init system runs the host", "set confirm_timeout to 0 to go without")],
         )
+    selinux.require_labelling(host.selinux)
 
 
 def check_idle(request, find, dead_server=False):

@@ -51,14 +51,15 @@ def create(path, source, home, authorized_keys):
         _add(handle, NOTE, _NOTE_TEXT.format(source=source, home=home).encode())
         for name in _PROFILES:
             _add(handle, name, _PROFILE_TEXT.format(note=NOTE).encode())
-        if authorized_keys:
-            os.mkdir(keys.DIRECTORY, 0o700, dir_fd=handle)
-            ssh = trees.open_directory(keys.DIRECTORY, handle)
-            try:
+        # Also where there are no keys yet: those that come have its SELinux label.
+        os.mkdir(keys.DIRECTORY, 0o700, dir_fd=handle)
+        ssh = trees.open_directory(keys.DIRECTORY, handle)
+        try:
+            if authorized_keys:
                 _add(ssh, keys.FILE, authorized_keys)
-                _publish(ssh)
-            finally:
-                os.close(ssh)
+            _publish(ssh)
+        finally:
+            os.close(ssh)
         _publish(handle)
         return os.fstat(handle).st_ino
     finally:

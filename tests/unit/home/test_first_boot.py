@@ -109,14 +109,16 @@ def test_what_does_not_pass_is_told_at_once(world, capsys):
 def test_a_policy_that_keeps_sshd_from_the_share_is_changed_first_or_the_home_stays(
     world, manage, status, tmp_path, monkeypatch, capsys
 ):
-    """In place of the kernel files, and of setsebool a program that writes to them."""
+    """In place of the kernel's files, of setsebool a program that writes to them, and of restorecon one that can."""
     boolean = pathlib.Path(world.host.selinux, "booleans/use_nfs_home_dirs")
     boolean.parent.mkdir(parents=True)
     boolean.write_text("0 0")
     pathlib.Path(world.host.selinux, "enforce").write_text("1")
-    program = tmp_path / "setsebool"
-    program.write_text(f'#!/bin/sh\n[ "$*" = "-P use_nfs_home_dirs on" ] && echo "1 1" > {boolean}\n')
-    program.chmod(0o755)
+    turns_on = f'[ "$*" = "-P use_nfs_home_dirs on" ] && echo "1 1" > {boolean}'
+    for name, action in (("setsebool", turns_on), ("restorecon", "exit 0")):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{action}\n")
+        program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     wanted = cloud_init.request(SOURCE, USER, home=world.home, manage_selinux=manage)
     assert first_boot.attach(world.host, wanted) == status

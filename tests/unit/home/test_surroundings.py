@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import threading
@@ -335,76 +334,3 @@ def test_who_forgets_become_is_told_so(module, options, check_mode):
     result = json.loads(done.stdout)
     assert (result["failed"], result["error_code"]) == (True, "unsupported"), result
     assert "become: true" in result["causes"][0]["remedy"]
-
-
-def policy(world, enforce, allowed):
-    """A kernel's SELinux in files, as it shows itself below /sys/fs/selinux; ``None`` leaves one out."""
-    folder = pathlib.Path(world.host.selinux)
-    (folder / "booleans").mkdir(parents=True)
-    for name, text in (("enforce", enforce), ("booleans/use_nfs_home_dirs", allowed)):
-        if text is not None:
-            (folder / name).write_text(text)
-
-
-@pytest.mark.parametrize("allowed", ["0 0", "0 1", None])
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_a_policy_that_keeps_sshd_from_a_share_is_told_before_anything_changes(world, allowed, check_mode):
-    policy(world, "1", allowed)
-    before = world.snapshot()
-    with pytest.raises(AzlinError) as caught:
-        world.apply(check_mode=check_mode)
-    assert caught.value.error_code == "unsupported" and "use_nfs_home_dirs" in caught.value.msg
-    assert "setsebool -P use_nfs_home_dirs on" in str(caught.value.causes)
-    assert world.snapshot() == before
-
-
-@pytest.mark.parametrize(("enforce", "allowed"), [("1", "1 1"), ("0", "0 0"), (None, None)])
-def test_a_policy_that_lets_sshd_in_or_is_not_enforced_is_no_obstacle(world, enforce, allowed):
-    policy(world, enforce, allowed)
-    assert world.apply()["changed"] is True
-
-
-def program(tmp_path, monkeypatch, action):
-    """A setsebool that does this and is counted; returns what counts."""
-    calls = tmp_path / "calls"
-    calls.touch()
-    file = tmp_path / "bin/setsebool"
-    file.parent.mkdir()
-    file.write_text(f'#!/bin/sh\necho "$*" >> {calls}\n{action}\n')
-    file.chmod(0o755)
-    monkeypatch.setenv("PATH", str(file.parent), prepend=os.pathsep)
-    return calls
-
-
-def test_a_policy_is_changed_before_the_move_where_that_is_wanted(world, tmp_path, monkeypatch):
-    policy(world, "1", "0 0")
-    calls = program(tmp_path, monkeypatch, f'echo "1 1" > {world.host.selinux}/booleans/use_nfs_home_dirs')
-    assert world.apply(check_mode=True, manage_selinux=True)["changed"] is True
-    assert calls.read_text() == ""
-    assert world.apply(manage_selinux=True)["changed"] is True
-    assert world.apply(manage_selinux=True)["changed"] is False
-    assert calls.read_text() == "-P use_nfs_home_dirs on\n"
-
-
-@pytest.mark.parametrize(("enforce", "allowed"), [("0", "0 0"), ("1", "1 1"), (None, None)])
-def test_a_policy_that_is_no_obstacle_is_not_changed(world, tmp_path, monkeypatch, enforce, allowed):
-    policy(world, enforce, allowed)
-    calls = program(tmp_path, monkeypatch, "exit 1")
-    assert world.apply(manage_selinux=True)["changed"] is True
-    assert calls.read_text() == ""
-
-
-def test_a_policy_that_cannot_be_changed_leaves_everything_as_it_was(world, tmp_path, monkeypatch):
-    policy(world, "1", "0 0")
-    program(tmp_path, monkeypatch, "exit 1")
-    before = world.snapshot()
-    with pytest.raises(AzlinError) as caught:
-        world.apply(manage_selinux=True)
-    assert caught.value.error_code == "unsupported" and "use_nfs_home_dirs" in caught.value.msg
-    assert world.snapshot() == before
-
-
-def test_a_home_that_is_on_the_share_already_is_left_alone_whatever_the_policy(world):
-    world.apply()
-    policy(world, "1", "0 0")
-    assert world.apply()["changed"] is False
