@@ -427,6 +427,8 @@ class Attach(Mount):
     def exchange(self):
         """Put the rescue directory in the place of the home, which exists throughout."""
         exchange.exchange(self.spare, self.home)
+        # The policy may have something of its own for this name.
+        self.relabel(self.home)
 
     def unexchange(self):
         """Put the old home back, if it is beside."""

@@ -309,6 +309,11 @@ class Detach(Operation):
         self._refuse_mounted()
         self.journal.note(exchanged_ns=time.time_ns(), ahead_ns=memory.ahead())
         exchange.exchange(self.replacement, self.home)
+        self._label()
+
+    def _label(self):
+        """The policy may have something of its own for this name."""
+        self.relabel(self.home)
 
     def unexchange(self):
         """Put the mount point back, if the local directory is in its place."""
@@ -392,6 +397,9 @@ class DetachToBackup(Detach):
 
     def _judge(self):
         """The backup stays, whatever was done in it."""
+
+    def _label(self):
+        """The backup has kept its labels."""
 
     def put_backup_back(self):
         """Give the backup its name back."""

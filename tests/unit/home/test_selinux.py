@@ -18,12 +18,14 @@ from .world import KEY, OTHER_KEY
 
 LABEL = "security.selinux"
 HOME_LABEL = b"of a home"
-# A restorecon: what is at and below a path gets a label.
+# A restorecon: what is at and below a path gets the label of a home, but for one path with a rule of its own.
 LABELS = f"""exec {sys.executable} -c '
 import os, sys
+own = os.environ.get("OWN_LABEL_OF")
 for folder, folders, files in os.walk(sys.argv[2]):
-    for name in [".", *folders, *files]:
-        os.setxattr(os.path.join(folder, name), "{LABEL}", b"{HOME_LABEL.decode()}", follow_symlinks=False)
+    for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
+        label = b"its own" if path == own else b"{HOME_LABEL.decode()}"
+        os.setxattr(path, "{LABEL}", label, follow_symlinks=False)
 ' "$@"
 """
 
@@ -137,6 +139,24 @@ def test_a_home_that_is_made_by_a_detach_has_the_labels_of_a_home(world):
     world.apply()
     world.apply(state="detached")
     assert unlabelled(world.home) == []
+
+
+def test_the_policy_may_have_a_rule_for_a_name_in_the_home(world, monkeypatch):
+    """The home is made beside, under another name."""
+    policy(world, "1", "1 1")
+    world.apply()
+    pathlib.Path(world.home, "www").mkdir()
+    monkeypatch.setenv("OWN_LABEL_OF", f"{world.home}/www")
+    world.apply(state="detached")
+    assert label(f"{world.home}/www") == b"its own"
+
+
+def test_the_policy_may_have_a_rule_for_the_home_itself(world, monkeypatch):
+    policy(world, "1", "1 1")
+    monkeypatch.setenv("OWN_LABEL_OF", world.home)
+    world.apply()
+    world.host.mounter.unmount(world.home)
+    assert label(world.home) == b"its own"
 
 
 def test_what_changes_in_the_last_moment_has_its_label_too(world):
