@@ -25,6 +25,7 @@ from lab.arm.profiles import PROFILES
 from lab.errors import LabError
 from lab.hosts import ssh
 from lab.hosts.addresses import MOST_HOSTS, address_of, host_names, number_of
+from lab.hosts.cloud_image import SELINUX
 from lab.hosts.machines import Hosts, images
 from lab.net import capture, namespace
 from lab.nfs import container
@@ -196,7 +197,7 @@ def provision(paths: LabPaths, options: argparse.Namespace) -> int:
         services.seed_azure(paths, LabClient.from_state_dir(paths.state), names)
         ssh.write_known_hosts(paths, map(address_of, names))
     with step(f"first boot of {options.host}"):
-        hosts.provision(options.host, options.user_data.read_text())
+        hosts.provision(options.host, options.user_data.read_text(), SELINUX if options.selinux else "")
     return 0
 
 
@@ -304,6 +305,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("host", type=host_name, help="for example worker-4")
     made.add_argument("--user-data", type=pathlib.Path, required=True, metavar="FILE", help="what cloud-init is given")
+    made.add_argument("--selinux", action="store_true", help="with SELinux, which is not enforced yet")
     made = command("nfs", nfs, "stop or start the NFS server")
     made.add_argument("action", choices=("start", "stop"))
     made = command("capture", watch_wire, "tell whether a text crosses the network while a command runs on a host")

@@ -38,7 +38,7 @@ COLLECTION = Path("ansible_collections", "azlin", "storage")
 # What Ansible guarantees to a collection: everything else may be gone.
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
 STAGE_SECONDS = {"molecule": 50 * 60, "long": 90 * 60}
-LONG_SCENARIOS = {"aznfs", "busy", "fleet", "hybrid", "nas_lab", "outage", "provision", "squash"}
+LONG_SCENARIOS = {"aznfs", "busy", "fleet", "hybrid", "nas_lab", "outage", "provision", "selinux", "squash"}
 DEFAULT_STAGE_SECONDS = 20 * 60
 ROOT_HOME = "user=root state=attached source=nobody.example:/nobody/home"
 # Where packages come from is nobody's business in a log that is passed on.

@@ -1,7 +1,10 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guests' image as a cloud has it: cloud-init makes the user at the first boot. Derived from the ordinary one."""
+"""The guests' image as a cloud has it: cloud-init makes the user at the first boot, and SELinux can be had.
+
+Derived from the ordinary one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from lab.packages import DEBIAN_KEYRING
 from lab.processes import run
 from lab.recipe import cached, digest
 
-PACKAGE = "cloud-init"
+PACKAGES = ("cloud-init", "selinux-policy-default", "policycoreutils", "selinux-utils")
+# Debian's kernel has SELinux and leaves it off. A new host has files without labels, so nothing is enforced at first.
+SELINUX = "security=selinux enforcing=0"
 SETTINGS = {
     "datasource_list": ["NoCloud"],
     # The lab gives a guest its address, its name and the key by which it is known.
@@ -64,11 +69,12 @@ def build(folder: pathlib.Path, base: pathlib.Path) -> None:
         (tree / "etc/sudoers.d/90-azureuser").unlink()
         (tree / "etc/apt/sources.list").write_text("")
         (tree / "etc/cloud/cloud.cfg.d/90_lab.cfg").write_text(json.dumps(SETTINGS))
+        label(tree)
     shutil.rmtree(folder / "apt")
 
 
 def install(tree: pathlib.Path, work: pathlib.Path) -> None:
-    """Install cloud-init with the machine's own apt, which knows the way to a mirror, and the guest's sources."""
+    """Install what it has more with the machine's own apt, which knows the way to a mirror, and the guest's sources."""
     archives = work / "archives"
     for path in (archives / "partial", work / "lists/partial"):
         path.mkdir(parents=True)
@@ -86,13 +92,24 @@ def install(tree: pathlib.Path, work: pathlib.Path) -> None:
     }
     apt = ["apt-get", "-q", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
     run([*apt, "update"], timeout=1200)
-    run([*apt, "install", "-y", "--no-install-recommends", "--download-only", PACKAGE], timeout=1200)
+    run([*apt, "install", "-y", "--no-install-recommends", "--download-only", *PACKAGES], timeout=1200)
     inside = tree / "var/cache/apt/archives"
     packages = [shutil.copy(path, inside) for path in archives.glob("*.deb")]
     names = [f"/var/cache/apt/archives/{pathlib.Path(path).name}" for path in packages]
     run(["chroot", str(tree), "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--install", *names], timeout=1200)
     for path in packages:
         os.unlink(path)
+
+
+def label(tree: pathlib.Path) -> None:
+    """Give every file its SELinux label; setfiles looks into /proc for what it may label."""
+    process_files = tree / "proc"
+    run(["mount", "--bind", "/proc", str(process_files)])
+    try:
+        contexts = "/etc/selinux/default/contexts/files/file_contexts"
+        run(["chroot", str(tree), "setfiles", "-F", "-e", "/proc", contexts, "/"], timeout=1200)
+    finally:
+        run(["umount", str(process_files)])
 
 
 def make_disk(image: pathlib.Path, folder: pathlib.Path, files: dict[str, tuple[str, int]]) -> None:

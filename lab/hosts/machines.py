@@ -49,7 +49,9 @@ class Hosts:
         """The QEMU side of a host; it keeps the image that it was made from when the recipe changes."""
         folder = self.paths.host(name)
         image = pathlib.Path((folder / "image").read_text())
-        return Vm(folder, self.paths.run / name, image, mac_of(name), tap=name)
+        options = folder / "kernel"
+        kernel = options.read_text() if options.exists() else ""
+        return Vm(folder, self.paths.run / name, image, mac_of(name), tap=name, kernel=kernel)
 
     def names(self) -> list[str]:
         """The hosts that exist, in order."""
@@ -79,7 +81,7 @@ class Hosts:
             (folder / "image").write_text(str(image))
             copy_disk(golden, image, folder / "disk.qcow2")
 
-    def provision(self, name: str, user_data: str) -> None:
+    def provision(self, name: str, user_data: str, kernel: str = "") -> None:
         """Start a new host from the image with cloud-init; as in a cloud, its first boot is not waited for."""
         self.remove(name)
         image, folder = cloud_image(), self.paths.host(name)
@@ -99,6 +101,7 @@ class Hosts:
             **seed(name, public_key(self.paths.ssh_key), user_data),
         }
         make_disk(image, folder, files)
+        (folder / "kernel").write_text(kernel)
         (folder / "adopted").touch()
         self._launch(self.vm(name), ())
 

@@ -32,13 +32,17 @@ KVM_BOOT_SECONDS = 90
 
 @dataclasses.dataclass(frozen=True)
 class Vm:
-    """One QEMU process: its files and sockets. ``tap`` is None for a guest without a network behind its card."""
+    """One QEMU process: its files and sockets. ``tap`` is None for a guest without a network behind its card.
+
+    ``kernel``: options for the guest's kernel, besides those of all.
+    """
 
     folder: pathlib.Path
     run: pathlib.Path
     image: pathlib.Path
     mac: str = "52:54:00:00:00:01"
     tap: str | None = None
+    kernel: str = ""
 
     @property
     def record(self) -> pathlib.Path:
@@ -94,7 +98,7 @@ class Vm:
             "-initrd",
             str(self.image / "initrd"),
             "-append",
-            CMDLINE,
+            f"{CMDLINE} {self.kernel}".rstrip(),
             "-drive",
             f"file={escape(self.disk)},if=none,id=d0,format=qcow2,cache=unsafe",
             "-device",
