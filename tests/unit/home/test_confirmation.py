@@ -169,9 +169,30 @@ def test_an_old_home_that_cannot_take_keys_stays_where_it_is(world):
     before = world.snapshot()
     error = error_of(lambda: world.apply("detached", copy_back="none"))
     assert error.error_code == "unsupported" and run_of(world).transaction is None
+    # By the name that it has afterwards.
+    assert keys in error.msg
     assert world.snapshot() == before
     os.rename(f"{keys}.real", keys)
     assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_old_home_that_needs_no_keys_comes_back_however_its_keys_are_kept(world, monkeypatch, answers):
+    world.apply()
+    keys = os.path.join(f"{world.home}.backup", ".ssh", "authorized_keys")
+    os.rename(keys, f"{keys}.real")
+    os.symlink("authorized_keys.real", keys)
+    if not answers:
+        present = run.detach.keys.read
+
+        def silent(user, home):
+            if home == world.home:
+                raise AzlinError("server_unreachable", "no answer")
+            return present(user, home)
+
+        monkeypatch.setattr(run.detach.keys, "read", silent)
+    assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
+    assert os.readlink(os.path.join(world.home, ".ssh", "authorized_keys")) == "authorized_keys.real"
 
 
 @pytest.mark.parametrize("action", ["attached", "detached"])
