@@ -75,6 +75,11 @@ def missing(wanted, present):
     return [line for identity, line in lines.items() if identity not in have]
 
 
+def united(present, wanted):
+    """Return ``present`` with the key lines of ``wanted`` that it lacks."""
+    return _with_lines(present, missing(wanted, present))
+
+
 def ensure(home, wanted, user):
     """Make every line of ``wanted`` (bytes) part of a home's authorized_keys; return how many were added.
 

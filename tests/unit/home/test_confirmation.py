@@ -34,7 +34,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.host import Ho
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import KEY, OTHER_KEY, SOURCE, UID, USER, read, write
+from .world import KEY, OTHER_KEY, SOURCE, UID, USER, World, populate, read, write
 
 
 @pytest.fixture
@@ -193,6 +193,19 @@ def test_an_old_home_that_needs_no_keys_comes_back_however_its_keys_are_kept(wor
         monkeypatch.setattr(run.detach.keys, "read", silent)
     assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
     assert os.readlink(os.path.join(world.home, ".ssh", "authorized_keys")) == "authorized_keys.real"
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_the_keys_of_a_home_that_was_adopted_open_without_the_server_too(base, share, world, login, seconds):
+    other = World(base, share, "other")
+    populate(other.home, key=OTHER_KEY)
+    other.apply()
+    awaited = world.apply(confirm_timeout=seconds)["confirmation"]
+    if seconds:
+        login("8")
+        confirm(world, awaited["id"])
+    subprocess.run(["umount", world.home], check=True)
+    assert read(world.home, ".ssh/authorized_keys") == f"# my keys\n{KEY}\n{OTHER_KEY}\n".encode()
 
 
 @pytest.mark.parametrize("action", ["attached", "detached"])
