@@ -80,19 +80,22 @@ def united(present, wanted):
     return _with_lines(present, missing(wanted, present))
 
 
-def ensure(home, wanted, user):
+def ensure(home, wanted, user, shown=None):
     """Make every line of ``wanted`` (bytes) part of a home's authorized_keys; return how many were added.
 
     Modes and owners are made such that sshd with StrictModes accepts them.
+
+    :param shown: what errors call the home, if not as it is called now.
     """
+    shown = shown or home
     root = trees.open_directory(home)
     try:
         if not _key_lines(wanted):
             return 0
-        _tighten(root, home, user)
-        handle = _open_ssh(root, home, user)
+        _tighten(root, shown, user)
+        handle = _open_ssh(root, shown, user)
         try:
-            return _ensure_lines(handle, wanted, user, f"{home}/{DIRECTORY}")
+            return _ensure_lines(handle, wanted, user, f"{shown}/{DIRECTORY}")
         finally:
             os.close(handle)
     finally:
@@ -207,8 +210,8 @@ def _check_space(handle, size, path):
     if free < size + _SPARE:
         raise AzlinError(
             "no_space",
-            f"{path}/{FILE} needs {size + _SPARE} bytes for the keys of this host, and there is room for {free}.",
-            causes=[("the share is full", "enlarge it, or remove files first")],
+            f"{path}/{FILE} needs {size + _SPARE} bytes for the keys, and there is room for {free}.",
+            causes=[("the share or the disk that it lies on is full", "enlarge it, or remove files first")],
         )
 
 

@@ -119,7 +119,8 @@ def _renew(host, user_name):
     journal = journals.Journal(host.state_dir, user_name)
     if journal.attachment is not None and _is_mounted(journal):
         with suppress(AzlinError), journals.exclusive(host.state_dir, user_name, wait=0):
-            run.seen(host, users.lookup(user_name), journal.attachment["home"])
+            for warning in run.seen(host, users.lookup(user_name), journal.attachment["home"])[1]:
+                _say(user_name, warning)
     return True
 
 
