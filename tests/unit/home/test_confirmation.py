@@ -234,6 +234,9 @@ def test_a_guard_that_fails_tries_again(world, monkeypatch):
         arguments = stream.read().splitlines()
     assert {"--collect", "--property=Restart=on-failure", "--property=RestartSec=30"} <= set(arguments)
     assert arguments[-3:] == ["guard", USER, "x"]
+    # Not for ever where the program went with what it was needed for.
+    missing = subprocess.run(arguments[-6:], check=False, capture_output=True)
+    assert f"--property=RestartPreventExitStatus={missing.returncode}" in arguments
 
 
 def test_the_guard_of_something_confirmed_does_nothing(world, login):
