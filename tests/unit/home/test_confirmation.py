@@ -239,6 +239,23 @@ def test_a_guard_that_fails_tries_again(world, monkeypatch):
     assert f"--property=RestartPreventExitStatus={missing.returncode}" in arguments
 
 
+def test_a_guard_that_tries_again_gives_the_reason_of_the_first_attempt(world, login, monkeypatch):
+    world.apply()
+    world.apply("detached", copy_back="none")
+    identifier = world.apply(confirm_timeout=1)["confirmation"]["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(attach.Attach, "unprepare", fail)
+        assert recover.guard(world.host, USER, identifier) == 1
+    login("8")
+    error = error_of(lambda: confirm(world, identifier))
+    # Not how another one ended.
+    assert error.error_code == "not_confirmed" and error.msg.endswith(f"{identifier}. It is being put back.")
+    assert recover.guard(world.host, USER, identifier) == 0
+    assert "within 1 s" in run_of(world).last["reason"]
+    error = error_of(lambda: confirm(world, "another"))
+    assert error.msg.endswith("another.")
+
+
 def test_the_guard_of_something_confirmed_does_nothing(world, login):
     identifier = world.apply(confirm_timeout=60)["confirmation"]["id"]
     login("8")
