@@ -22,7 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import 
 
 DIRECTORY = homes.KEYS
 FILE = "authorized_keys"
-_TEMPORARY = ".authorized_keys.azlin-new"
+TEMPORARY = ".authorized_keys.azlin-new"
 _GROUP_OR_OTHERS_WRITE = 0o022
 # Bytes that have to be free besides the file itself: a full share must not cost anybody the login.
 _SPARE = 1 << 20
@@ -229,20 +229,20 @@ def _content(handle, path, user):
 
 def _replace(handle, content, mode, user):
     with suppress(FileNotFoundError):
-        os.unlink(_TEMPORARY, dir_fd=handle)
+        os.unlink(TEMPORARY, dir_fd=handle)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    temporary = os.open(_TEMPORARY, flags, 0o600, dir_fd=handle)
+    temporary = os.open(TEMPORARY, flags, 0o600, dir_fd=handle)
     try:
         write_all(temporary, content)
         os.fchown(temporary, user.uid, user.gid)
         os.fchmod(temporary, mode)
         os.fsync(temporary)
     except BaseException:
-        os.unlink(_TEMPORARY, dir_fd=handle)
+        os.unlink(TEMPORARY, dir_fd=handle)
         raise
     finally:
         os.close(temporary)
-    os.rename(_TEMPORARY, FILE, src_dir_fd=handle, dst_dir_fd=handle)
+    os.rename(TEMPORARY, FILE, src_dir_fd=handle, dst_dir_fd=handle)
     os.fsync(handle)
 
 

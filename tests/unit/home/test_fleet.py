@@ -276,6 +276,21 @@ def test_keys_of_an_attach_that_was_undone_do_not_pass_for_a_home(base, share, p
     assert manifest.compare(tree, host.tree()) == []
 
 
+@pytest.mark.parametrize("left", [".ssh/.authorized_keys.azlin-new", None])
+def test_what_else_an_attach_that_was_undone_leaves_does_not_pass_for_a_home(base, share, left, monkeypatch):
+    (host,) = hosts(base, share, 1)
+    tree = host.tree()
+    with monkeypatch.context() as patch:
+        patch.setattr(seed, "mark_complete", lambda *_arguments: os.unlink("/no/such/file"))
+        with pytest.raises(AzlinError):
+            host.apply(seed="never", local_paths=(".cache", ".local/share"))
+    assert sorted(os.listdir(share)) == [".azlin", ".cache", ".local", ".ssh"]
+    if left:
+        write(share, left, "half a li")
+    assert host.apply()["seeded"]
+    assert manifest.compare(tree, host.tree()) == []
+
+
 def test_after_an_attach_that_was_undone_the_share_can_still_be_left_empty(base, share):
     first, second = hosts(base, share, 2)
     undone_attach(first, "after", "keys")
