@@ -1,28 +1,45 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook attach in check mode, on hosts that are this computer; the rest are the Molecule scenarios."""
+"""The playbook attach where nothing moves, on hosts that are this computer; the rest are the Molecule scenarios."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sys
 
+import pytest
+
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 from tests.integration.support import inventory, run_module, storage, vm_id, writes
 
+# A program that finds another directory where a host keeps what it knows of homes, and leaves nothing in /run.
+ELSEWHERE = 'for path in /var/lib /run; do mount --bind "$0" $path || exit; done; exec "$@"'
 
-def attach(ansible, tmp_path, hosts, *options, **variables):
-    """Run it as far as the home is looked at, which belongs to nobody of importance."""
+
+def home_of(tmp_path):
+    """A home that belongs to nobody of importance."""
     home = tmp_path / "home"
     home.mkdir()
     shutil.chown(home, "daemon", "daemon")
+    return home
+
+
+def arguments(tmp_path, home, hosts, **variables):
+    """Those of a run of the playbook."""
     values = {"azlin_user": "daemon", "azlin_home": str(home), "azlin_manage_packages": False, **variables}
     hosts = {name: {"ansible_connection": "local", "ansible_become": False, **own} for name, own in hosts.items()}
-    return ansible(
-        "ansible-playbook", *inventory(tmp_path, **hosts), "azlin.storage.attach", "--check", "-vvv",
-        "-e", json.dumps(values), *options,
-    )  # fmt: skip
+    return [*inventory(tmp_path, **hosts), "azlin.storage.attach", "-e", json.dumps(values)]
+
+
+def attach(ansible, tmp_path, hosts, *options, **variables):
+    """Run it as far as the home is looked at."""
+    given = arguments(tmp_path, home_of(tmp_path), hosts, **variables)
+    return ansible("ansible-playbook", *given, "--check", "-vvv", *options)
 
 
 def said_of(output, task, name):
@@ -60,3 +77,25 @@ def test_what_becomes_another_user_on_the_hosts_asks_azure_as_who_runs_it(arm, a
 
     assert "changed: [worker-1" in said_of(done.stdout, "Record the attachment in Azure", "worker-1")
     assert listed.returncode == 0 and "teamhomes01" in listed.stdout, listed.stdout + listed.stderr
+
+
+# The home is on the first one, whose server is nowhere.
+@pytest.mark.parametrize(("name", "recorded"), [("teamhomes02", []), ("teamhomes01", ["teamhomes01"])])
+def test_an_attach_that_fails_leaves_no_record_of_another_storage(arm, ansible, tmp_path, name, recorded):
+    run_module("azlin_nfs_storage", **storage(name="teamhomes02"))
+    made = run_module("azlin_nfs_storage", **storage(name="teamhomes01"))["storage"]
+    home, known = home_of(tmp_path), tmp_path / "known"
+    journal = Journal(str(known / os.path.relpath(Host(None).state_dir, "/var/lib")), "daemon")
+    journal.attachment = {"home": str(home), "source": made["nfs_endpoint"], "client": "nfs", "backup": None}
+    journal.save()
+
+    done = ansible(
+        "/usr/bin/unshare", "--mount", "--propagation", "private", "sh", "-c", ELSEWHERE, str(known),
+        os.path.join(os.path.dirname(sys.executable), "ansible-playbook"),
+        *arguments(tmp_path, home, {"worker-1": {"azlin_vm_id": vm_id(arm)}}, azlin_storage_name=name),
+    )  # fmt: skip
+
+    assert "changed: [worker-1" in said_of(done.stdout, "Record the attachment in Azure", "worker-1"), done.stdout
+    assert '"error_code": "' in said_of(done.stdout, "Move the home", "worker-1"), done.stdout
+    storages = run_module("azlin_storage_info", details=True)["storages"]
+    assert [one["name"] for one in storages if one["attached_vms"]] == recorded

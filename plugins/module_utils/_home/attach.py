@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
@@ -334,11 +335,18 @@ class Attach(Mount):
             self.keys_added += keys.ensure(self.stage, self._keys, self.request.user)
 
     def prepare(self):
-        """Make what the share will be mounted on."""
+        """Make what the share will be mounted on; it lets in whom the home will let in."""
         rescue.retire(self.spare, self.home)
-        inode = rescue.create(self.spare, self.request.source, self.home, self._keys)
+        wanted = keys.united(self._keys, self._keys_of_share())
+        inode = rescue.create(self.spare, self.request.source, self.home, wanted)
         self.journal.note(rescue=inode)
         self.relabel(self.spare)
+
+    def _keys_of_share(self):
+        # Keys that cannot be added to are not in the way of a home that has none. What was copied counts at the end.
+        with suppress(AzlinError), self.ids():
+            return b"" if self.seeded else keys.own(self.stage, self.request.user)
+        return b""
 
     def unprepare(self):
         """Remove the rescue directory, which is beside the home again."""

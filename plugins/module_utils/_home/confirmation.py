@@ -44,13 +44,15 @@ def is_new_login(confirm):
 def require(journal, identifier):
     """Fail unless the transaction that waits is this one and the login is new; True if it was confirmed before."""
     transaction = journal.transaction
-    last = journal.last or {}
-    if transaction is None and last.get("id") == identifier and last["outcome"] == "committed":
+    state = transaction["state"] if transaction is not None and transaction["id"] == identifier else None
+    last = journal.last if journal.last is not None and journal.last["id"] == identifier else {}
+    if transaction is None and last.get("outcome") == "committed":
         return True
-    if transaction is None or transaction["id"] != identifier or transaction["state"] != "unconfirmed":
+    if state != "unconfirmed":
+        why = "It is being put back." if state == "undoing" else last.get("reason", "")
         raise AzlinError(
             "not_confirmed",
-            f"Nothing waits to be confirmed as {identifier}. {last.get('reason', '')}".strip(),
+            f"Nothing waits to be confirmed as {identifier}. {why}".strip(),
             causes=[("it was undone because nobody confirmed it in time", "see to the login, then run again")],
         )
     if not is_new_login(transaction["confirm"]):

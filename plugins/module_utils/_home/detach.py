@@ -378,8 +378,8 @@ class DetachToBackup(Detach):
         """No copy, so no stage: this works without a server, too."""
         return [
             Step("guard", self.start_guard, self.stop_guard),
-            Step("prepare", self.prepare, self.put_backup_back),
             Step("keys", self.add_keys, self.take_keys),
+            Step("prepare", self.prepare, self.put_backup_back),
             Step("unrecord", self.unrecord),
             Step("unpersist", self.unpersist, self.persist_again),
             Step("quiesce", self.quiesce),
@@ -391,9 +391,7 @@ class DetachToBackup(Detach):
 
     def prepare(self):
         """Take the backup by its working name."""
-        backup = self.journal.attachment["backup"]
-        self.journal.note(backup=backup, replacement=os.lstat(backup).st_ino, keys=self._keys_of_share())
-        exchange.move(backup, self.replacement)
+        exchange.move(self.journal.facts["backup"], self.replacement)
 
     def _judge(self):
         """The backup stays, whatever was done in it."""
@@ -409,17 +407,22 @@ class DetachToBackup(Detach):
 
     def add_keys(self):
         """Keys that were added on the share open the old home too, before anybody has to come in by them."""
-        before = keys.own(self.replacement, self.request.user)
+        backup, user = self.journal.attachment["backup"], self.request.user
+        wanted = self._keys_of_share()
+        self.journal.note(backup=backup, replacement=os.lstat(backup).st_ino, keys=wanted)
+        # Links, through which nothing is written, open the door as well.
+        if not wanted or not keys.missing(_bytes(wanted), keys.read(user, backup)):
+            return
+        before = keys.own(backup, user)
         self.journal.note(keys_before=before.decode("utf-8", "surrogateescape"))
-        if keys.ensure(self.replacement, _bytes(self.journal.facts["keys"]), self.request.user):
-            self.relabel(os.path.join(self.replacement, keys.DIRECTORY))
+        if keys.ensure(backup, _bytes(wanted), user):
+            self.relabel(os.path.join(backup, keys.DIRECTORY))
 
     def take_keys(self):
         """Undo that."""
-        before = self.journal.facts.get("keys_before")
-        if before is not None and self._is_replacement(self.replacement):
-            added = _bytes(self.journal.facts["keys"])
-            keys.take_away(self.replacement, added, _bytes(before), self.request.user)
+        backup, before = self.journal.facts["backup"], self.journal.facts.get("keys_before")
+        if before is not None and self._is_replacement(backup):
+            keys.take_away(backup, _bytes(self.journal.facts["keys"]), _bytes(before), self.request.user)
 
     def _keys_of_share(self):
         try:

@@ -30,7 +30,8 @@ _MAIN = f"from {_PACKAGE}._home.recover import main\nmain()\n"
 _WANTS = "multi-user.target.wants"
 _START_TIMEOUT = 30
 # So seldom that it stays below the limit of starts that systemd has by itself (systemd.unit(5), StartLimitBurst).
-_AGAIN = ("--property=Restart=on-failure", "--property=RestartSec=30")
+# Python ends with 2 when the program is gone: retire takes it away once nothing is left to settle.
+_AGAIN = ("Restart=on-failure", "RestartSec=30", "RestartPreventExitStatus=2")
 # Zip files know no earlier day; a fixed one keeps the program the same for the same sources.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -113,7 +114,7 @@ def start(host, python, user_name, identifier):
     """
     unit = f"azlin-nfs-home-guard-{identifier}"
     argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=KillMode=process"]
-    argv += [*_AGAIN, python, "-I", _program(host), "guard", user_name, identifier]
+    argv += [*(f"--property={one}" for one in _AGAIN), python, "-I", _program(host), "guard", user_name, identifier]
     status, output = _execute(argv)
     if status != 0:
         raise AzlinError(

@@ -22,7 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import 
 
 DIRECTORY = homes.KEYS
 FILE = "authorized_keys"
-_TEMPORARY = ".authorized_keys.azlin-new"
+TEMPORARY = ".authorized_keys.azlin-new"
 _GROUP_OR_OTHERS_WRITE = 0o022
 # Bytes that have to be free besides the file itself: a full share must not cost anybody the login.
 _SPARE = 1 << 20
@@ -75,19 +75,27 @@ def missing(wanted, present):
     return [line for identity, line in lines.items() if identity not in have]
 
 
-def ensure(home, wanted, user):
+def united(present, wanted):
+    """Return ``present`` with the key lines of ``wanted`` that it lacks."""
+    return _with_lines(present, missing(wanted, present))
+
+
+def ensure(home, wanted, user, shown=None):
     """Make every line of ``wanted`` (bytes) part of a home's authorized_keys; return how many were added.
 
     Modes and owners are made such that sshd with StrictModes accepts them.
+
+    :param shown: what errors call the home, if not as it is called now.
     """
+    shown = shown or home
     root = trees.open_directory(home)
     try:
         if not _key_lines(wanted):
             return 0
-        _tighten(root, home, user)
-        handle = _open_ssh(root, home, user)
+        _tighten(root, shown, user)
+        handle = _open_ssh(root, shown, user)
         try:
-            return _ensure_lines(handle, wanted, user, f"{home}/{DIRECTORY}")
+            return _ensure_lines(handle, wanted, user, f"{shown}/{DIRECTORY}")
         finally:
             os.close(handle)
     finally:
@@ -202,8 +210,8 @@ def _check_space(handle, size, path):
     if free < size + _SPARE:
         raise AzlinError(
             "no_space",
-            f"{path}/{FILE} needs {size + _SPARE} bytes for the keys of this host, and there is room for {free}.",
-            causes=[("the share is full", "enlarge it, or remove files first")],
+            f"{path}/{FILE} needs {size + _SPARE} bytes for the keys, and there is room for {free}.",
+            causes=[("the share or the disk that it lies on is full", "enlarge it, or remove files first")],
         )
 
 
@@ -221,20 +229,20 @@ def _content(handle, path, user):
 
 def _replace(handle, content, mode, user):
     with suppress(FileNotFoundError):
-        os.unlink(_TEMPORARY, dir_fd=handle)
+        os.unlink(TEMPORARY, dir_fd=handle)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    temporary = os.open(_TEMPORARY, flags, 0o600, dir_fd=handle)
+    temporary = os.open(TEMPORARY, flags, 0o600, dir_fd=handle)
     try:
         write_all(temporary, content)
         os.fchown(temporary, user.uid, user.gid)
         os.fchmod(temporary, mode)
         os.fsync(temporary)
     except BaseException:
-        os.unlink(_TEMPORARY, dir_fd=handle)
+        os.unlink(TEMPORARY, dir_fd=handle)
         raise
     finally:
         os.close(temporary)
-    os.rename(_TEMPORARY, FILE, src_dir_fd=handle, dst_dir_fd=handle)
+    os.rename(TEMPORARY, FILE, src_dir_fd=handle, dst_dir_fd=handle)
     os.fsync(handle)
 
 

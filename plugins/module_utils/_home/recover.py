@@ -119,7 +119,8 @@ def _renew(host, user_name):
     journal = journals.Journal(host.state_dir, user_name)
     if journal.attachment is not None and _is_mounted(journal):
         with suppress(AzlinError), journals.exclusive(host.state_dir, user_name, wait=0):
-            run.seen(host, users.lookup(user_name), journal.attachment["home"])
+            for warning in run.seen(host, users.lookup(user_name), journal.attachment["home"])[1]:
+                _say(user_name, warning)
     return True
 
 
@@ -130,11 +131,11 @@ def _seconds_left(transaction):
 
 
 def _reason(transaction):
-    if transaction["state"] != "unconfirmed":
-        return transaction["facts"].get("hung", _DIED)
-    return (
-        f"Nobody came back through a new login within {transaction['confirm']['seconds']} s, so the home was put back."
-    )
+    confirm = transaction.get("confirm")
+    # By the state, a second attempt to undo it looks like a run that died.
+    if confirm and transaction["state"] != "finishing" and not confirmation.seconds_left(confirm):
+        return f"Nobody came back through a new login within {confirm['seconds']} s, so the home was put back."
+    return transaction["facts"].get("hung", _DIED)
 
 
 def _settle(host, user_name, journal, reason):

@@ -75,7 +75,7 @@ def renew(host, home, user):
     parent, name = os.path.split(home)
     with _without_mounts(host, parent) as view:
         path = os.path.join(view, name)
-        if is_rescue(path) and keys.ensure(path, wanted, _ROOT):
+        if is_rescue(path) and keys.ensure(path, wanted, _ROOT, shown=home):
             # Nobody but root can change what a path means in here.
             os.chmod(os.path.join(path, keys.DIRECTORY, keys.FILE), 0o644)
             os.chmod(os.path.join(path, keys.DIRECTORY), 0o755)

@@ -118,23 +118,29 @@ def _apply(host, request, check_mode, checkpoint):
         return _result(host, request, journal, before, chosen, unfinished)
     if check_mode:
         return _prediction(host, request, before, operation, unfinished)
-    return dict(_result(host, request, journal, before, None, unfinished), host_record=_seen(host, request))
+    record, warnings = _seen(host, request)
+    return dict(_result(host, request, journal, before, None, unfinished), host_record=record, warnings=warnings)
 
 
 def seen(host, user, home):
     """Renew what a share and this host know of each other, where a home is found on it: the host's record there, and
-    the keys here that open when the server is away. Returns what became of the record.
+    the keys here that open when the server is away. Returns what became of the record, and warnings.
     """
     if not records.touch(home, user, home):
-        return "left"
-    rescue.renew(host, home, user)
-    return "written"
+        return "left", []
+    try:
+        rescue.renew(host, home, user)
+    except (AzlinError, OSError) as error:
+        # The home itself is as it should be, and every run and every boot tries again.
+        why = transaction.text_of(error)
+        return "written", [f"Keys that were added on the share do not open {home} while the server is away: {why}"]
+    return "written", []
 
 
 def _seen(host, request):
     mount = mountinfo.at(mountinfo.read(), request.home)
     if request.state != "attached" or not host.mounter.ours(mount, request.source):
-        return None
+        return None, []
     return seen(host, request.user, request.home)
 
 

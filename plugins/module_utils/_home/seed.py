@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import threading
 import time
 
@@ -26,7 +27,7 @@ PROBE = folder.PROBE
 OURS = folder.OURS
 _LOCK = "seed.lock"
 _MARKER = "seed.json"
-_KEYS = (keys.DIRECTORY, f"{keys.DIRECTORY}/{keys.FILE}")
+_KEYS = ([keys.DIRECTORY, keys.FILE], [keys.DIRECTORY, keys.TEMPORARY])
 # Seconds. A holder that died loses its lock with its lease; this bounds waiting for one that lives.
 WAIT = 4 * 3600
 # Seconds between two looks at the lock, and at the marker while copying.
@@ -218,10 +219,11 @@ def _has_content(share):
 
 
 def _holds_only_keys(share):
+    """Directories without anything else, such as the mount points of local paths, do not make it a home."""
     handle = trees.open_directory(share)
     try:
-        names = ("/".join((*parents, name)) for _directory, parents, name, _status in trees.walk(handle, OURS))
-        return all(name in _KEYS for name in names)
+        found = ((parents + [name], status) for _directory, parents, name, status in trees.walk(handle, OURS))
+        return all(path in _KEYS or (status and stat.S_ISDIR(status.st_mode)) for path, status in found)
     finally:
         os.close(handle)
 

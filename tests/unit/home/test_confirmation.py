@@ -34,7 +34,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home.host import Ho
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal, exclusive
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
 
-from .world import KEY, OTHER_KEY, SOURCE, UID, USER, read, write
+from .world import KEY, OTHER_KEY, SOURCE, UID, USER, World, populate, read, write
 
 
 @pytest.fixture
@@ -169,9 +169,43 @@ def test_an_old_home_that_cannot_take_keys_stays_where_it_is(world):
     before = world.snapshot()
     error = error_of(lambda: world.apply("detached", copy_back="none"))
     assert error.error_code == "unsupported" and run_of(world).transaction is None
+    # By the name that it has afterwards.
+    assert keys in error.msg
     assert world.snapshot() == before
     os.rename(f"{keys}.real", keys)
     assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_old_home_that_needs_no_keys_comes_back_however_its_keys_are_kept(world, monkeypatch, answers):
+    world.apply()
+    keys = os.path.join(f"{world.home}.backup", ".ssh", "authorized_keys")
+    os.rename(keys, f"{keys}.real")
+    os.symlink("authorized_keys.real", keys)
+    if not answers:
+        present = run.detach.keys.read
+
+        def silent(user, home):
+            if home == world.home:
+                raise AzlinError("server_unreachable", "no answer")
+            return present(user, home)
+
+        monkeypatch.setattr(run.detach.keys, "read", silent)
+    assert world.apply("detached", copy_back="none")["home"]["state"] == "local"
+    assert os.readlink(os.path.join(world.home, ".ssh", "authorized_keys")) == "authorized_keys.real"
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_the_keys_of_a_home_that_was_adopted_open_without_the_server_too(base, share, world, login, seconds):
+    other = World(base, share, "other")
+    populate(other.home, key=OTHER_KEY)
+    other.apply()
+    awaited = world.apply(confirm_timeout=seconds)["confirmation"]
+    if seconds:
+        login("8")
+        confirm(world, awaited["id"])
+    subprocess.run(["umount", world.home], check=True)
+    assert read(world.home, ".ssh/authorized_keys") == f"# my keys\n{KEY}\n{OTHER_KEY}\n".encode()
 
 
 @pytest.mark.parametrize("action", ["attached", "detached"])
@@ -200,6 +234,26 @@ def test_a_guard_that_fails_tries_again(world, monkeypatch):
         arguments = stream.read().splitlines()
     assert {"--collect", "--property=Restart=on-failure", "--property=RestartSec=30"} <= set(arguments)
     assert arguments[-3:] == ["guard", USER, "x"]
+    # Not for ever where the program went with what it was needed for.
+    missing = subprocess.run(arguments[-6:], check=False, capture_output=True)
+    assert f"--property=RestartPreventExitStatus={missing.returncode}" in arguments
+
+
+def test_a_guard_that_tries_again_gives_the_reason_of_the_first_attempt(world, login, monkeypatch):
+    world.apply()
+    world.apply("detached", copy_back="none")
+    identifier = world.apply(confirm_timeout=1)["confirmation"]["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(attach.Attach, "unprepare", fail)
+        assert recover.guard(world.host, USER, identifier) == 1
+    login("8")
+    error = error_of(lambda: confirm(world, identifier))
+    # Not how another one ended.
+    assert error.error_code == "not_confirmed" and error.msg.endswith(f"{identifier}. It is being put back.")
+    assert recover.guard(world.host, USER, identifier) == 0
+    assert "within 1 s" in run_of(world).last["reason"]
+    error = error_of(lambda: confirm(world, "another"))
+    assert error.msg.endswith("another.")
 
 
 def test_the_guard_of_something_confirmed_does_nothing(world, login):

@@ -203,7 +203,8 @@ def test_the_keys_that_count_are_those_of_the_end(base, share, point, seed, empt
         assert lines == [*present, key_lines(host.home + ".backup")[0], NEW_KEY]
     subprocess.run(["umount", host.home], check=True)
     if point != ("before", "exchange"):
-        assert key_lines(host.home) == key_lines(host.home + ".backup")
+        kept = key_lines(host.home + ".backup")
+        assert key_lines(host.home) == [*kept, *(line for line in lines if line not in kept)]
 
 
 def test_a_merge_that_dies_is_finished_by_the_next_run(share, two_homes):
@@ -271,6 +272,21 @@ def test_keys_of_an_attach_that_was_undone_do_not_pass_for_a_home(base, share, p
     (host,) = hosts(base, share, 1)
     tree = host.tree()
     undone_attach(host, *point)
+    assert host.apply()["seeded"]
+    assert manifest.compare(tree, host.tree()) == []
+
+
+@pytest.mark.parametrize("left", [".ssh/.authorized_keys.azlin-new", None])
+def test_what_else_an_attach_that_was_undone_leaves_does_not_pass_for_a_home(base, share, left, monkeypatch):
+    (host,) = hosts(base, share, 1)
+    tree = host.tree()
+    with monkeypatch.context() as patch:
+        patch.setattr(seed, "mark_complete", lambda *_arguments: os.unlink("/no/such/file"))
+        with pytest.raises(AzlinError):
+            host.apply(seed="never", local_paths=(".cache", ".local/share"))
+    assert sorted(os.listdir(share)) == [".azlin", ".cache", ".local", ".ssh"]
+    if left:
+        write(share, left, "half a li")
     assert host.apply()["seeded"]
     assert manifest.compare(tree, host.tree()) == []
 

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest, recover
 
-from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, populate, read, write
+from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, populate, read, write
 
 
 def keys_of(home):
@@ -192,6 +192,24 @@ def test_rescue_directory_lets_in_whoever_got_a_key_on_the_share_since(world, ke
     # It is still known for what it is.
     world.apply("detached")
     assert sorted(os.listdir(world.homes)) == [USER, f"{USER}.backup"]
+
+
+def test_a_full_local_disk_does_not_hinder_a_run_that_has_nothing_to_do(base, share, capsys):
+    local = os.path.join(base, "local")
+    os.mkdir(local)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "local", local], check=True)
+    world = World(local, share)
+    populate(world.home)
+    world.apply()
+    write(world.home, ".ssh/authorized_keys", f"{OTHER_KEY}\n")
+    fill(local, free=100 << 10)
+    before = stand_in(world)
+    result = world.apply()
+    assert result["changed"] is False and result["host_record"] == "written"
+    (warning,) = result["warnings"]
+    assert f"{world.home}/.ssh/authorized_keys needs" in warning
+    assert recover.remount(world.host) == 0 and warning in capsys.readouterr().out
+    assert stand_in(world) == before
 
 
 def test_a_directory_below_a_mount_that_is_none_of_ours_gets_no_keys(world):
