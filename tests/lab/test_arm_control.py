@@ -158,7 +158,7 @@ def test_all_times_of_a_profile_can_be_scaled(azure, arm):
     assert (scaled.read, scaled.write, scaled.retry_after) == pytest.approx((0.01, 0.04, 0.5))
     assert scaled.duration("endpoint") == pytest.approx(4)
     assert scaled.retry_headers() == {"x-ms-retry-after-ms": "500"}
-    arm.profile("azure", scale=0.0001)
+    arm.profile("azure", scale=0.01)
     azure.account()
     assert arm.status()["profile"] == "azure"
 
