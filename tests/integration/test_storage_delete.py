@@ -248,6 +248,7 @@ def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch):
     assert exists(arm, share, STORAGE_API)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_account_whose_shares_are_not_listed_stays(arm):
     run_module(MODULE, **storage())
     run_module(MODULE, **storage(share="projects"))
@@ -269,6 +270,52 @@ def test_an_account_whose_shares_are_not_listed_any_more_stays(arm, monkeypatch)
 
     assert result["error_code"] == "in_use"
     assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+HIDDEN = {
+    "for a moment": {"path": f"{ACCOUNT}$", "times": 1},
+    "for long": {"path": f"{ACCOUNT}$", "times": 0},
+    "with all that is in it": {"path": f"{ACCOUNT}(/|$)", "times": 0},
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("how", HIDDEN)
+def test_an_account_that_azure_does_not_show_is_not_taken_for_a_deleted_one(arm, how):
+    run_module(MODULE, **storage())
+    attach()
+    arm.clear_requests()
+    arm.faults({"method": "GET", "status": 404, "code": "ResourceNotFound", **HIDDEN[how]})
+
+    result = run_module(MODULE, **deletion())
+
+    assert_refused(result, "in_use", "teamhomes01")
+    assert writes(arm) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_share_that_azure_does_not_show_keeps_its_account(arm):
+    run_module(MODULE, **storage())
+    arm.clear_requests()
+    arm.faults({"method": "GET", "path": "shares/home$", "status": 404, "code": "ResourceNotFound", "times": 0})
+
+    assert_refused(run_module(MODULE, **deletion()), "in_use", "teamhomes01", "share home")
+    assert writes(arm) == []
+
+
+def test_homes_on_a_deleted_account_protect_the_endpoint_that_is_left(arm):
+    run_module(MODULE, **storage())
+    attach()
+    arm.request("DELETE", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+    arm.clear_requests()
+
+    told = deletion(used_by=["worker-9/azureuser"])
+    assert_refused(run_module(MODULE, **deletion()), "in_use", "worker-1")
+    assert writes(arm) == []
+    attach("absent")
+    assert_refused(run_module(MODULE, **told), "in_use", "worker-9")
+    assert run_module(MODULE, **deletion())["changed"]
+    assert run_module(MODULE, **told)["plan"] == []
 
 
 def test_snapshots_forbid_deletion_and_nothing_breaks(arm):

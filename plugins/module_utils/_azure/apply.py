@@ -244,7 +244,7 @@ def _delete_account(azure, step):
     accounts, shares = azure.storage().storage_accounts, observe.listed_shares(azure, step.id)
     place = (step.id.resource_group, step.id.name)
     if shares is None and observe.read("the storage account", accounts.get_properties, *place) is not None:
-        raise observe.shares_unknown(step.id)
+        raise observe.contents_unknown(step.id, "its list of shares")
     found = ", ".join(sorted(share["name"] for share in softdelete.live(shares or ())))
     if found:
         raise AzlinError(

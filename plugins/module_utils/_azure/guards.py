@@ -300,9 +300,11 @@ def other_shares(wanted, present):
 
 def check_deletion(wanted, present):
     """Raise when a storage must not be deleted."""
-    if present.account is None:
+    if present.account is not None:
+        _check_managed(wanted, present.account)
+    elif not is_own_endpoint(present.endpoint, wanted.account):
+        # Nothing is left that could be deleted.
         return
-    _check_managed(wanted, present.account)
     for share in (wanted.share, *wanted.more_shares):
         doing = f"Deleting {wanted.account.name}/{share}"
         _check_unused(wanted, present, doing, share)
