@@ -174,6 +174,59 @@ def test_a_machine_whose_subnet_was_deleted_still_protects_its_storage(arm):
     assert run_module(MODULE, **storage(network=service_network()))["storage"]["network"]["deleted_subnets"] == []
 
 
+def assert_still_asked(arm):
+    """The subscription of the hub is not forgotten: no write, and its machine is still known to the storage."""
+    assert writes(arm) == []
+    (listed,) = run_module(INFO)["storages"]
+    assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
+
+
+def test_a_rule_stays_while_nobody_may_say_which_machines_are_behind_it(arm):
+    """Without the rule of the deleted subnet, the next deletion would not ask its subscription any more."""
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
+    attach_from_the_hub(arm)
+    arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
+    arm.faults({**MACHINES_OF_THE_HUB, "status": 403, "code": "AuthorizationFailed"})
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage(network=service_network()))
+
+    assert_refused(refused, "authorization_failed", HUB, "teamhomes01", "force: true")
+    arm.clear_faults()
+    assert_still_asked(arm)
+    assert run_module(MODULE, **storage(network=service_network(), force=True))["changed"]
+
+
+def test_a_rule_that_a_private_endpoint_replaced_still_protects_the_storage(arm):
+    """Somebody closed the public endpoint by hand; the rule admits nobody, and tells of another subscription."""
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
+    attach_from_the_hub(arm)
+    endpoint = {
+        "subnet": {"id": network_id(arm, "virtualNetworks/lab-vnet/subnets/endpoints")},
+        "privateLinkServiceConnections": [
+            {
+                "name": "by-hand",
+                "properties": {"privateLinkServiceId": storage_id(arm, ACCOUNT), "groupIds": ["file"]},
+            }
+        ],
+    }
+    arm.request("PUT", network_id(arm, ENDPOINT), {"location": "westus2", "properties": endpoint}, NETWORK_API)
+    closed = {"properties": {"publicNetworkAccess": "Disabled"}}
+    arm.request("PATCH", storage_id(arm, ACCOUNT), closed, STORAGE_API)
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage())
+
+    assert_refused(refused, "in_use", HUB, "far-1 (/home/azureuser)")
+    assert_still_asked(arm)
+    attach_from_the_hub(arm, state="absent")
+    assert run_module(MODULE, **storage())["storage"]["network"]["subnets"] == []
+
+
 def test_a_record_that_no_guard_would_see_is_refused(arm):
     make_hub(arm)
     run_module(MODULE, **storage())

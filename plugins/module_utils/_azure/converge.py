@@ -91,7 +91,7 @@ def _warnings(wanted, before, after, price_list):
         *(one for one in sentences if one),
         *approval.warnings(wanted, before, after),
         *security.warnings(wanted, before),
-        *(not_listed(wanted.account.name, error) for error in after.unlisted),
+        *(not_listed(wanted.account.name, error) for error in after.unlisted.values()),
         *_dead_rules(after),
     ]
 

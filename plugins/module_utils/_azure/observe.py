@@ -67,8 +67,8 @@ class Present:
     # Same-named zones elsewhere that are linked to the wanted network, each with its links.
     other_zones: tuple = ()
     virtual_machines: tuple = ()
-    # Errors of subscriptions whose machines may be attached and could not be listed.
-    unlisted: tuple = ()
+    # Subscription -> the error, where machines may be attached and could not be listed.
+    unlisted: dict = field(default_factory=dict)
     resource_group: dict | None = None
     regions: dict | None = None
     # Those that had the name of an account that does not exist.
@@ -176,7 +176,7 @@ def _with_machines_elsewhere(azure, present):
     return replace(
         present,
         virtual_machines=(*present.virtual_machines, *found.known),
-        unlisted=(*present.unlisted, *found.errors.values()),
+        unlisted={**present.unlisted, **found.errors},
     )
 
 
@@ -249,8 +249,7 @@ def observe(azure, wanted):
 def _present(values):
     """What was read as :class:`Present`, with the virtual machines of the storage's own subscription."""
     machines = values.pop("machines")
-    unlisted = tuple(machines.errors.values())
-    return Present(**values, virtual_machines=machines.known, unlisted=unlisted, moment=now())
+    return Present(**values, virtual_machines=machines.known, unlisted=machines.errors, moment=now())
 
 
 def _seen(azure, wanted, more_calls, expand="deleted"):
