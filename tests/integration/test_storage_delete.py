@@ -231,21 +231,25 @@ def test_several_shares_go_together_and_all_are_looked_at_before(arm):
     assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
 
 
-def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch):
+@pytest.mark.parametrize("kind", ["share", "private endpoint"])
+def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch, kind):
+    """With the account stays what leads to it, unless that has gone before."""
     run_module(MODULE, **storage())
     share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects")
-    delete_endpoint = apply._delete_endpoint
+    delete = apply._DELETIONS[kind]
 
     def and_make_a_share(azure, step):
         arm.request("PUT", share, {"properties": {"enabledProtocols": "NFS", "shareQuota": 100}}, STORAGE_API)
-        return delete_endpoint(azure, step)
+        return delete(azure, step)
 
-    monkeypatch.setitem(apply._DELETIONS, "private endpoint", and_make_a_share)
+    monkeypatch.setitem(apply._DELETIONS, kind, and_make_a_share)
 
     result = run_module(MODULE, **deletion())
 
-    assert result["error_code"] == "in_use" and "projects" in result["msg"]
+    assert_refused(result, "in_use", "teamhomes01", "projects")
     assert exists(arm, share, STORAGE_API)
+    for path, api in (("privateEndpoints/teamhomes01-pe", NETWORK_API), (f"{ZONE}/A/teamhomes01", DNS_API)):
+        assert exists(arm, network_id(arm, path), api) is (kind == "share")
 
 
 @pytest.mark.usefixtures("impatient")

@@ -143,6 +143,8 @@ def perform(azure, step, deadline, tell_accepted):
 def _send(azure, step, deadline, doing, tell_accepted):
     """The body of the answer, or of the end of the operation that the request began."""
     try:
+        if step.emptied:
+            _check_empty(azure, step.emptied)
         answer = _handler(step)(azure, step)
         if not hasattr(answer, "wait"):
             return answer
@@ -233,6 +235,20 @@ def _zone_group(azure, step):
     return _begun(begin, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
+def _check_empty(azure, account_id):
+    """Raise where an account holds shares, made since the plan was made: they would go, or lose their way."""
+    get, shares = azure.storage().storage_accounts.get_properties, observe.listed_shares(azure, account_id)
+    if shares is None and observe.read("the account", get, account_id.resource_group, account_id.name) is not None:
+        raise observe.contents_unknown(account_id, "its list of shares")
+    found = ", ".join(sorted(share["name"] for share in softdelete.live(shares or ())))
+    if found:
+        raise AzlinError(
+            "in_use",
+            f"Deleting {account_id.name} is refused: it holds shares that were made meanwhile: {found}.",
+            causes=[("somebody uses the account for another share", "Run again: the account then stays for it.")],
+        )
+
+
 def _delete_share(azure, step):
     # Always said, since the service's own default deletes the snapshots along with the share.
     shares = azure.storage().file_shares
@@ -240,19 +256,7 @@ def _delete_share(azure, step):
 
 
 def _delete_account(azure, step):
-    """With an account go all of its shares, whoever made them since the plan was made: they are listed once more."""
-    accounts, shares = azure.storage().storage_accounts, observe.listed_shares(azure, step.id)
-    place = (step.id.resource_group, step.id.name)
-    if shares is None and observe.read("the storage account", accounts.get_properties, *place) is not None:
-        raise observe.contents_unknown(step.id, "its list of shares")
-    found = ", ".join(sorted(share["name"] for share in softdelete.live(shares or ())))
-    if found:
-        raise AzlinError(
-            "in_use",
-            f"Deleting {step.id.name} is refused: it holds shares that were made meanwhile: {found}.",
-            causes=[("somebody uses the account for another share", "Run again: the account then stays for it.")],
-        )
-    accounts.delete(*place)
+    azure.storage().storage_accounts.delete(step.id.resource_group, step.id.name)
 
 
 def _delete_endpoint(azure, step):

@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result, softdelete
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
@@ -30,18 +31,23 @@ def plan_deletion(wanted, present):
     network, the DNS zone and its links stay, since other storages may use them.
     """
     guards.check_deletion(wanted, present)
-    steps = _shares(wanted, present)
+    shares = _shares(wanted, present)
     if guards.other_shares(wanted, present):
-        return steps
-    shares = tuple(step.key for step in steps)
-    steps += removed_endpoint(wanted, present, needs=shares)
+        return shares
+    others = _all_but_shares(wanted, present, tuple(step.key for step in shares))
+    return [*shares, *(replace(step, emptied=wanted.account) for step in others)]
+
+
+def _all_but_shares(wanted, present, shares):
+    """The steps that delete our endpoints and, when they are gone, the account."""
+    steps = removed_endpoint(wanted, present, needs=shares)
     for number, (endpoint, group) in enumerate(present.other_endpoints):
         if guards.is_own_endpoint(endpoint, wanted.account):
             endpoint_id = names.parse_resource_id(endpoint["id"], "id")
             steps += removal_of(endpoint_id, endpoint, group, needs=shares, mark=f"_{number}")
     if present.account is not None:
         view = {"location": present.account.get("location"), "sku": dig(present.account, "sku", "name")}
-        needs = tuple(step.key for step in steps)
+        needs = (*shares, *(step.key for step in steps))
         steps.append(deletion_of("account", "storage account", wanted.account, view, needs))
     return steps
 
