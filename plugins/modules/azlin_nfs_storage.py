@@ -681,6 +681,7 @@ plan:
 recovery:
   description:
     - What can be brought back after a deletion, how and until when; null when nothing was deleted.
+    - Of a deletion that failed in part it also says what is deleted; where nothing is, it is left out.
   returned: O(state=absent)
   type: str
 error_code:

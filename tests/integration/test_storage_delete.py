@@ -231,6 +231,29 @@ def test_several_shares_go_together_and_all_are_looked_at_before(arm):
     assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
 
 
+def test_a_deletion_that_fails_in_part_says_what_is_gone_and_how_it_comes_back(arm):
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+    arm.faults(
+        {"method": "DELETE", "path": "shares/projects$", "status": 409, "code": "LeaseIdMissing", "message": "Leased."}
+    )
+
+    result = run_module(MODULE, **deletion(more_shares=["projects"]))
+
+    assert_refused(result, "in_use", "Leased.", "Deleted already: share home.")
+    assert "Share home is kept by soft delete for 7 days, until about " in result["recovery"]
+    assert result["msg"].endswith(result["recovery"])
+
+
+def test_a_deletion_that_fails_at_once_deleted_nothing(arm):
+    run_module(MODULE, **storage())
+    arm.faults({"method": "DELETE", "path": "shares/home$", "status": 409, "code": "LeaseIdMissing", "message": "No."})
+
+    result = run_module(MODULE, **deletion())
+
+    assert "Deleted already" not in result["msg"] and "recovery" not in result
+
+
 @pytest.mark.parametrize("kind", ["share", "private endpoint"])
 def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch, kind):
     """With the account stays what leads to it, unless that has gone before."""
@@ -246,7 +269,8 @@ def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch, kind
 
     result = run_module(MODULE, **deletion())
 
-    assert_refused(result, "in_use", "teamhomes01", "projects")
+    assert_refused(result, "in_use", "teamhomes01", "projects", "Deleted already: share home")
+    assert ("private endpoint teamhomes01-pe" in result["recovery"]) is (kind == "private endpoint")
     assert exists(arm, share, STORAGE_API)
     for path, api in (("privateEndpoints/teamhomes01-pe", NETWORK_API), (f"{ZONE}/A/teamhomes01", DNS_API)):
         assert exists(arm, network_id(arm, path), api) is (kind == "share")

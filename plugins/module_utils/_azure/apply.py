@@ -82,15 +82,20 @@ def _group_of(azure, name):
     return next((parse_resource_id(one["id"], "id").resource_group for one in listed if one["name"] == name), None)
 
 
-def apply(azure, plan, deadline):
-    """Carry out all steps. After a failure no step is started; those under way are waited for."""
+def apply(azure, plan, deadline, done=None):
+    """Carry out all steps. After a failure no step is started; those under way are waited for.
+
+    :param done: a list that gets the steps that ended well, also where another one fails.
+    """
     if any(step.key == "account" and step.action == "create" for step in plan):
         check_name(azure, next(step.id for step in plan if step.key == "account"), deadline)
     waiting, running, accepted = list(plan), {}, {}
-    done, begun, planned = set(), set(), {step.key for step in plan}
+    done = [] if done is None else done
+    begun, planned = set(), {step.key for step in plan}
 
     def is_ready(step):
-        return planned.intersection(step.needs) <= done and planned.intersection(step.needs_begun) <= begun
+        ended = {one.key for one in done}
+        return planned.intersection(step.needs) <= ended and planned.intersection(step.needs_begun) <= begun
 
     with ThreadPoolExecutor(max_workers=observe.WORKERS) as pool:
         while waiting or running:
@@ -98,18 +103,18 @@ def apply(azure, plan, deadline):
                 waiting.remove(step)
                 news = Future()
                 accepted[news] = step
-                running[pool.submit(_perform_and_tell, azure, step, deadline, news)] = step
+                running[pool.submit(_perform_and_tell, azure, step, deadline, news, done)] = step
             if not running:
                 raise AzlinError("internal_error", f"Steps wait for each other: {[step.key for step in waiting]}")
             finished, _unfinished = wait([*running, *accepted], return_when=FIRST_COMPLETED)
             for future in finished.intersection(running):
                 future.result()
-                done.add(running.pop(future).key)
+                del running[future]
             for news in finished.intersection(accepted):
                 begun.add(accepted.pop(news).key)
 
 
-def _perform_and_tell(azure, step, deadline, accepted):
+def _perform_and_tell(azure, step, deadline, accepted, done):
     """Perform a step; ``accepted`` is done when Azure has taken the request, at the latest when the step ends well."""
 
     def tell():
@@ -117,6 +122,7 @@ def _perform_and_tell(azure, step, deadline, accepted):
             accepted.set_result(None)
 
     perform(azure, step, deadline, tell)
+    done.append(step)
     tell()
 
 

@@ -123,8 +123,12 @@ def _verify(wanted, present, planned):
 def _absent(azure, wanted, deadline, check_mode):
     present = _with_other_endpoints(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
-    if planned and not check_mode:
-        apply(azure, planned, deadline)
+    done = []
+    try:
+        if planned and not check_mode:
+            apply(azure, planned, deadline, done)
+    except AzlinError as error:
+        raise delete.broken_off(error, present, done) from error
     return {**_outcome(planned), "storage": None, "recovery": delete.recovery(wanted, present, planned)}
 
 

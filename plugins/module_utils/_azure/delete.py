@@ -88,6 +88,17 @@ def recovery(wanted, present, plan):
     )
 
 
+def broken_off(error, present, done):
+    """The error of a deletion that failed after some of its steps were done, with what they deleted."""
+    if not done:
+        return error
+    shares = [_share_words(present, step.id.name) for step in done if step.kind == "share"]
+    words = " ".join([f"Deleted already: {', '.join(step.resource for step in done)}.", *shares])
+    error = error.with_addition(words)
+    error.details = {**error.details, "recovery": words}
+    return error
+
+
 def _left_words(present, plan):
     """Which private endpoints of the account stay: those that are not ours, or that we may not see."""
     read = [present.endpoint, *(endpoint for endpoint, _group in present.other_endpoints)]
