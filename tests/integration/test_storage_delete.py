@@ -86,7 +86,7 @@ def test_endpoints_of_others_stay_and_are_named(arm, name):
 
     result = run_module(MODULE, **deletion())
 
-    assert result["recovery"].endswith(f"or the identity may not see them: {path}.")
+    assert result["recovery"].endswith(f"or the identity may not see or delete them: {path}.")
     assert exists(arm, path, NETWORK_API)
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 

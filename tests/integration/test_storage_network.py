@@ -317,8 +317,35 @@ def test_an_endpoint_of_others_that_may_not_be_read_does_not_stop_a_deletion(arm
 
     result = run_module(MODULE, **DELETION)
 
-    assert result["changed"] and f"may not see them: {hub(ENDPOINT)}." in result["recovery"]
+    assert result["changed"] and f"may not see or delete them: {hub(ENDPOINT)}." in result["recovery"]
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("refused", [f"{HUB}.*/privateEndpoints/", f"{HUB}.*/privateEndpoints/[^/]*$"])
+def test_an_endpoint_elsewhere_that_may_not_be_deleted_does_not_stop_a_deletion(arm, refused):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    make_zone(arm, hub(ZONE))
+    run_module(MODULE, **storage())
+    far = {"subnet": [hub("virtualNetworks/far/subnets/homes")], "dns": {"zone_id": hub(ZONE)}}
+    run_module(MODULE, **storage(network=far))
+    arm.faults({"method": "DELETE", "path": refused, "status": 403, "code": "AuthorizationFailed", "times": 0})
+
+    result = run_module(MODULE, **DELETION)
+
+    assert result["recovery"].endswith(f"may not see or delete them: {hub(ENDPOINT)}.")
+    assert len([one for one in result["plan"] if one["resource"].startswith("private endpoint")]) == 1
+    assert exists(arm, hub(ENDPOINT)) and not exists(arm, network_id(arm, ENDPOINT))
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+def test_an_endpoint_beside_the_account_that_may_not_be_deleted_keeps_it(arm):
+    run_module(MODULE, **storage(network=endpoint_network(endpoint_name="second")))
+    refused = {"method": "DELETE", "path": "/privateEndpoints/", "status": 403, "code": "AuthorizationFailed"}
+    arm.faults({**refused, "times": 0})
+
+    assert_refused(run_module(MODULE, **DELETION), "authorization_failed", "second", "Deleted already: share home")
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (401, "InvalidAuthenticationTokenTenant")])

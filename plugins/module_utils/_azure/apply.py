@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, observe, softdelete, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import updated_account, with_service_endpoint
@@ -85,7 +86,8 @@ def _group_of(azure, name):
 def apply(azure, plan, deadline, done=None):
     """Carry out all steps. After a failure no step is started; those under way are waited for.
 
-    :param done: a list that gets the steps that ended well, also where another one fails.
+    :param done: a list that gets the steps that ended well, also where another one fails; one that left its resource
+        to others has the action ``leave``.
     """
     if any(step.key == "account" and step.action == "create" for step in plan):
         check_name(azure, next(step.id for step in plan if step.key == "account"), deadline)
@@ -121,13 +123,12 @@ def _perform_and_tell(azure, step, deadline, accepted, done):
         if not accepted.done():
             accepted.set_result(None)
 
-    perform(azure, step, deadline, tell)
-    done.append(step)
+    done.append(perform(azure, step, deadline, tell))
     tell()
 
 
 def perform(azure, step, deadline, tell_accepted):
-    """Send one step, wait for its end and make sure that the resource is what it should be.
+    """Send one step, wait for its end and make sure that the resource is what it should be; return it as it was done.
 
     ``tell_accepted`` is called as soon as an operation has begun.
     """
@@ -141,9 +142,12 @@ def perform(azure, step, deadline, tell_accepted):
         error = errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error")
         if step.key == "account" and error.error_code == "name_conflict":
             error = _name_taken(azure, step.id, doing, error)
+        if step.may_stay and error.error_code in observe.NOT_FOR_US:
+            return replace(step, action="leave")
         raise error from exc
     if step.action in ("create", "update"):
         verify(content, step.id, doing, default)
+    return step
 
 
 def _send(azure, step, deadline, doing, tell_accepted):

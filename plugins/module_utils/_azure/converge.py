@@ -123,13 +123,22 @@ def _verify(wanted, present, planned):
 def _absent(azure, wanted, deadline, check_mode):
     present = _with_other_endpoints(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
-    done = []
-    try:
-        if planned and not check_mode:
-            apply(azure, planned, deadline, done)
-    except AzlinError as error:
-        raise delete.broken_off(error, present, done) from error
+    if planned and not check_mode:
+        planned = _deleted(azure, present, planned, deadline)
     return {**_outcome(planned), "storage": None, "recovery": delete.recovery(wanted, present, planned)}
+
+
+def _deleted(azure, present, planned, deadline):
+    """Carry out the steps of a deletion; return those that deleted something, since some may leave it."""
+    done, failure = [], None
+    try:
+        apply(azure, planned, deadline, done)
+    except AzlinError as error:
+        failure = error
+    deleted = [step for step in planned if step in done]
+    if failure is not None:
+        raise delete.broken_off(failure, present, deleted) from failure
+    return deleted
 
 
 def _with_other_endpoints(azure, wanted, present):
