@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, observe
+from ansible_collections.azlin.storage.plugins.module_utils._azure import observe
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_beside
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
@@ -30,7 +31,7 @@ def endpoints(azure, account, endpoint_ids):
         try:
             pair = _endpoint(azure, endpoint_id)
         except AzlinError as error:
-            if error.error_code not in observe.NOT_FOR_US or guards.is_beside(endpoint_id, account_id):
+            if error.error_code not in observe.NOT_FOR_US or is_beside(endpoint_id, account_id):
                 raise
             refused.append((endpoint_id, error))
         else:

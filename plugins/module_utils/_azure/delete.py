@@ -12,7 +12,7 @@ import datetime
 from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result, softdelete
-from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_beside
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removal_of, removed_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import timestamp
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step, shown
@@ -45,7 +45,7 @@ def _all_but_shares(wanted, present, shares):
         if guards.is_own_endpoint(endpoint, wanted.account):
             endpoint_id = names.parse_resource_id(endpoint["id"], "id")
             removal = removal_of(endpoint_id, endpoint, group, needs=shares, mark=f"_{number}")
-            may_stay = not guards.is_beside(endpoint_id, wanted.account)
+            may_stay = not is_beside(endpoint_id, wanted.account)
             steps += [replace(step, may_stay=may_stay) for step in removal]
     if present.account is not None:
         view = {"location": present.account.get("location"), "sku": dig(present.account, "sku", "name")}

@@ -261,12 +261,6 @@ def is_own_endpoint(endpoint, account_id):
     return is_managed(endpoint) and _leads_to(endpoint, account_id)
 
 
-def is_beside(endpoint_id, account_id):
-    """Whether an endpoint is in the resource group of the account, where a refusal is an error."""
-    mine, its = ((one.subscription.lower(), one.resource_group.lower()) for one in (account_id, endpoint_id))
-    return mine == its
-
-
 def _leads_to(endpoint, account_id):
     return any(
         same_id(dig(connection, "properties", "privateLinkServiceId"), account_id)
