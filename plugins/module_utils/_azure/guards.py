@@ -338,6 +338,7 @@ def _check_hosts(wanted, doing):
         causes=[
             ("hosts still have their homes on it", "Detach them first."),
             ("a host cannot be asked", "Make it reachable, or take it out of the inventory if it is gone for good."),
+            ("a host has not finished the move of a home", "Run the playbook that moves it once more."),
             ("the hosts are gone for good", "Set force: true."),
         ],
         try_="ansible-playbook azlin.storage.detach",
