@@ -312,7 +312,9 @@ options:
       - Delete, or make a change that takes the share from hosts, although homes are attached. No other check is lifted.
       - "Such changes are: another mode of the network, a subnet that is not listed any more, a private endpoint that
         goes since the mode is V(service_endpoint), O(encryption_in_transit=required) and O(root_squash=AllSquash) where
-        it was not so before."
+        it was not so before. Another one is to remove the last subnet, be it a deleted one, or private endpoint of
+        another subscription while homes of its machines are attached or may not be listed, since nobody would ask there
+        again."
     type: bool
     default: false
   used_by:
@@ -679,6 +681,7 @@ plan:
 recovery:
   description:
     - What can be brought back after a deletion, how and until when; null when nothing was deleted.
+    - Of a deletion that failed in part it also says what is deleted; where nothing is, it is left out.
   returned: O(state=absent)
   type: str
 error_code:

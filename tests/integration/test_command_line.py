@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import shlex
+import shutil
+import sys
 
 import pytest
 import yaml
 
+from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 from tests.integration.support import GONE, GROUP, inventory, run_module, storage, writes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -153,6 +157,33 @@ def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_pat
     assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
 
 
+# Runs a program where a journal, $0, is the only thing in /var/lib, for nobody else to see.
+WITH_JOURNAL = 'mount -t tmpfs tmpfs /var/lib && install -D "$0" /var/lib/azlin/nfs_home/daemon.json && exec "$@"'
+
+
+def test_a_home_that_waits_for_its_confirmation_may_be_on_any_storage(arm, ansible, tmp_path):
+    """It is local as it will be once the detach counts; until then the host may put it back on the share."""
+    assert os.geteuid() == 0, "the host's journal is root's: run as root"
+    run_module("azlin_nfs_storage", **storage())
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+    journal = Journal(str(tmp_path), "daemon")
+    journal.begin("0123456789ab", "detach", {})
+    journal.await_confirmation({})
+    arm.clear_requests()
+
+    def play(*arguments):
+        program = pathlib.Path(sys.executable).with_name("ansible-playbook")
+        argv = ("--mount", "sh", "-c", WITH_JOURNAL, journal.path, str(program), *arguments, *hosts)
+        return ansible(shutil.which("unshare"), *argv)
+
+    refused, reported = play(*DELETION), play("azlin.storage.cleanup", *DELETION[-4:])
+
+    assert refused.returncode != 0 and "in_use" in refused.stdout, refused.stdout + refused.stderr
+    assert "in use: here (has an unfinished transaction)." in refused.stdout
+    assert "here may have a home on it: it has an unfinished transaction" in reported.stdout, reported.stdout
+    assert writes(arm) == []
+
+
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
     """A home that no host can have shows that it reached them."""
     run_module("azlin_nfs_storage", **storage())
@@ -206,7 +237,11 @@ ANSWERS = {
         },
         [],
     ),
-    "local home": ({"home": {"source": None}, "hosts": None}, []),
+    "local home": ({"home": {"source": None}, "hosts": None, "transaction": None}, []),
+    "local home that is not settled": (
+        {"home": {"source": None}, "hosts": None, "transaction": {"action": "detach", "state": "unconfirmed"}},
+        ["here (has an unfinished transaction)"],
+    ),
     "no such user": ({"failed": True, "error_code": "not_found", "msg": "no user"}, []),
     "failure": ({"failed": True, "msg": "no sudo"}, ["here (could not be asked: no sudo)"]),
     "not asked, for force": ({"skipped": True}, []),

@@ -86,7 +86,7 @@ def test_endpoints_of_others_stay_and_are_named(arm, name):
 
     result = run_module(MODULE, **deletion())
 
-    assert result["recovery"].endswith(f"or the identity may not see them: {path}.")
+    assert result["recovery"].endswith(f"or the identity may not see or delete them: {path}.")
     assert exists(arm, path, NETWORK_API)
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
@@ -231,23 +231,52 @@ def test_several_shares_go_together_and_all_are_looked_at_before(arm):
     assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
 
 
-def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch):
+def test_a_deletion_that_fails_in_part_says_what_is_gone_and_how_it_comes_back(arm):
     run_module(MODULE, **storage())
-    share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects")
-    delete_endpoint = apply._delete_endpoint
+    run_module(MODULE, **storage(share="projects"))
+    arm.faults(
+        {"method": "DELETE", "path": "shares/projects$", "status": 409, "code": "LeaseIdMissing", "message": "Leased."}
+    )
 
-    def and_make_a_share(azure, step):
-        arm.request("PUT", share, {"properties": {"enabledProtocols": "NFS", "shareQuota": 100}}, STORAGE_API)
-        return delete_endpoint(azure, step)
+    result = run_module(MODULE, **deletion(more_shares=["projects"]))
 
-    monkeypatch.setitem(apply._DELETIONS, "private endpoint", and_make_a_share)
+    assert_refused(result, "in_use", "Leased.", "Deleted already: share home.")
+    assert "Share home is kept by soft delete for 7 days, until about " in result["recovery"]
+    assert result["msg"].endswith(result["recovery"])
+
+
+def test_a_deletion_that_fails_at_once_deleted_nothing(arm):
+    run_module(MODULE, **storage())
+    arm.faults({"method": "DELETE", "path": "shares/home$", "status": 409, "code": "LeaseIdMissing", "message": "No."})
 
     result = run_module(MODULE, **deletion())
 
-    assert result["error_code"] == "in_use" and "projects" in result["msg"]
+    assert "Deleted already" not in result["msg"] and "recovery" not in result
+
+
+@pytest.mark.parametrize("kind", ["share", "private endpoint"])
+def test_a_share_that_is_made_meanwhile_keeps_its_account(arm, monkeypatch, kind):
+    """With the account stays what leads to it, unless that has gone before."""
+    run_module(MODULE, **storage())
+    share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects")
+    delete = apply._DELETIONS[kind]
+
+    def and_make_a_share(azure, step):
+        arm.request("PUT", share, {"properties": {"enabledProtocols": "NFS", "shareQuota": 100}}, STORAGE_API)
+        return delete(azure, step)
+
+    monkeypatch.setitem(apply._DELETIONS, kind, and_make_a_share)
+
+    result = run_module(MODULE, **deletion())
+
+    assert_refused(result, "in_use", "teamhomes01", "projects", "Deleted already: share home")
+    assert ("private endpoint teamhomes01-pe" in result["recovery"]) is (kind == "private endpoint")
     assert exists(arm, share, STORAGE_API)
+    for path, api in (("privateEndpoints/teamhomes01-pe", NETWORK_API), (f"{ZONE}/A/teamhomes01", DNS_API)):
+        assert exists(arm, network_id(arm, path), api) is (kind == "share")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_account_whose_shares_are_not_listed_stays(arm):
     run_module(MODULE, **storage())
     run_module(MODULE, **storage(share="projects"))
@@ -269,6 +298,52 @@ def test_an_account_whose_shares_are_not_listed_any_more_stays(arm, monkeypatch)
 
     assert result["error_code"] == "in_use"
     assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+HIDDEN = {
+    "for a moment": {"path": f"{ACCOUNT}$", "times": 1},
+    "for long": {"path": f"{ACCOUNT}$", "times": 0},
+    "with all that is in it": {"path": f"{ACCOUNT}(/|$)", "times": 0},
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("how", HIDDEN)
+def test_an_account_that_azure_does_not_show_is_not_taken_for_a_deleted_one(arm, how):
+    run_module(MODULE, **storage())
+    attach()
+    arm.clear_requests()
+    arm.faults({"method": "GET", "status": 404, "code": "ResourceNotFound", **HIDDEN[how]})
+
+    result = run_module(MODULE, **deletion())
+
+    assert_refused(result, "in_use", "teamhomes01")
+    assert writes(arm) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_share_that_azure_does_not_show_keeps_its_account(arm):
+    run_module(MODULE, **storage())
+    arm.clear_requests()
+    arm.faults({"method": "GET", "path": "shares/home$", "status": 404, "code": "ResourceNotFound", "times": 0})
+
+    assert_refused(run_module(MODULE, **deletion()), "in_use", "teamhomes01", "share home")
+    assert writes(arm) == []
+
+
+def test_homes_on_a_deleted_account_protect_the_endpoint_that_is_left(arm):
+    run_module(MODULE, **storage())
+    attach()
+    arm.request("DELETE", storage_id(arm, ACCOUNT), api_version=STORAGE_API)
+    arm.clear_requests()
+
+    told = deletion(used_by=["worker-9/azureuser"])
+    assert_refused(run_module(MODULE, **deletion()), "in_use", "worker-1")
+    assert writes(arm) == []
+    attach("absent")
+    assert_refused(run_module(MODULE, **told), "in_use", "worker-9")
+    assert run_module(MODULE, **deletion())["changed"]
+    assert run_module(MODULE, **told)["plan"] == []
 
 
 def test_snapshots_forbid_deletion_and_nothing_breaks(arm):

@@ -174,6 +174,59 @@ def test_a_machine_whose_subnet_was_deleted_still_protects_its_storage(arm):
     assert run_module(MODULE, **storage(network=service_network()))["storage"]["network"]["deleted_subnets"] == []
 
 
+def assert_still_asked(arm):
+    """The subscription of the hub is not forgotten: no write, and its machine is still known to the storage."""
+    assert writes(arm) == []
+    (listed,) = run_module(INFO)["storages"]
+    assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
+
+
+def test_a_rule_stays_while_nobody_may_say_which_machines_are_behind_it(arm):
+    """Without the rule of the deleted subnet, the next deletion would not ask its subscription any more."""
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
+    attach_from_the_hub(arm)
+    arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
+    arm.faults({**MACHINES_OF_THE_HUB, "status": 403, "code": "AuthorizationFailed"})
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage(network=service_network()))
+
+    assert_refused(refused, "authorization_failed", HUB, "teamhomes01", "force: true")
+    arm.clear_faults()
+    assert_still_asked(arm)
+    assert run_module(MODULE, **storage(network=service_network(), force=True))["changed"]
+
+
+def test_a_rule_that_a_private_endpoint_replaced_still_protects_the_storage(arm):
+    """Somebody closed the public endpoint by hand; the rule admits nobody, and tells of another subscription."""
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
+    attach_from_the_hub(arm)
+    endpoint = {
+        "subnet": {"id": network_id(arm, "virtualNetworks/lab-vnet/subnets/endpoints")},
+        "privateLinkServiceConnections": [
+            {
+                "name": "by-hand",
+                "properties": {"privateLinkServiceId": storage_id(arm, ACCOUNT), "groupIds": ["file"]},
+            }
+        ],
+    }
+    arm.request("PUT", network_id(arm, ENDPOINT), {"location": "westus2", "properties": endpoint}, NETWORK_API)
+    closed = {"properties": {"publicNetworkAccess": "Disabled"}}
+    arm.request("PATCH", storage_id(arm, ACCOUNT), closed, STORAGE_API)
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage())
+
+    assert_refused(refused, "in_use", HUB, "far-1 (/home/azureuser)")
+    assert_still_asked(arm)
+    attach_from_the_hub(arm, state="absent")
+    assert run_module(MODULE, **storage())["storage"]["network"]["subnets"] == []
+
+
 def test_a_record_that_no_guard_would_see_is_refused(arm):
     make_hub(arm)
     run_module(MODULE, **storage())
@@ -264,8 +317,35 @@ def test_an_endpoint_of_others_that_may_not_be_read_does_not_stop_a_deletion(arm
 
     result = run_module(MODULE, **DELETION)
 
-    assert result["changed"] and f"may not see them: {hub(ENDPOINT)}." in result["recovery"]
+    assert result["changed"] and f"may not see or delete them: {hub(ENDPOINT)}." in result["recovery"]
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("refused", [f"{HUB}.*/privateEndpoints/", f"{HUB}.*/privateEndpoints/[^/]*$"])
+def test_an_endpoint_elsewhere_that_may_not_be_deleted_does_not_stop_a_deletion(arm, refused):
+    make_hub(arm)
+    make_network(arm, hub("virtualNetworks/far"))
+    make_zone(arm, hub(ZONE))
+    run_module(MODULE, **storage())
+    far = {"subnet": [hub("virtualNetworks/far/subnets/homes")], "dns": {"zone_id": hub(ZONE)}}
+    run_module(MODULE, **storage(network=far))
+    arm.faults({"method": "DELETE", "path": refused, "status": 403, "code": "AuthorizationFailed", "times": 0})
+
+    result = run_module(MODULE, **DELETION)
+
+    assert result["recovery"].endswith(f"may not see or delete them: {hub(ENDPOINT)}.")
+    assert len([one for one in result["plan"] if one["resource"].startswith("private endpoint")]) == 1
+    assert exists(arm, hub(ENDPOINT)) and not exists(arm, network_id(arm, ENDPOINT))
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+def test_an_endpoint_beside_the_account_that_may_not_be_deleted_keeps_it(arm):
+    run_module(MODULE, **storage(network=endpoint_network(endpoint_name="second")))
+    refused = {"method": "DELETE", "path": "/privateEndpoints/", "status": 403, "code": "AuthorizationFailed"}
+    arm.faults({**refused, "times": 0})
+
+    assert_refused(run_module(MODULE, **DELETION), "authorization_failed", "second", "Deleted already: share home")
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (401, "InvalidAuthenticationTokenTenant")])

@@ -66,6 +66,7 @@ def test_a_soft_deleted_share_is_not_silently_replaced(deleted, check):
 
 
 HIDDEN = {
+    "account itself": f"{ACCOUNT}$",
     "list of shares": "fileServices/default/shares$",
     "share": "shares/home$",
     "file service": "fileServices/default$",

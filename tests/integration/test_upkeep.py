@@ -113,15 +113,19 @@ def test_cleanup_says_beforehand_that_an_account_goes_with_all_of_its_shares(arm
 
 def test_cleanup_tells_what_can_be_brought_back_although_another_deletion_failed(arm, ansible, tmp_path):
     idle_storage(arm, "teamhomes01")
-    idle_storage(arm, "teamhomes02")
+    days = idle_storage(arm, "teamhomes02")
+    run_module("azlin_nfs_storage", **storage("teamhomes02", share="projects"))
+    arm.metrics("teamhomes02", "FileCapacity", dict.fromkeys(days, 0), "projects")
     arm.let_pass(24 * 5)
     refused = {"method": "DELETE", "path": "teamhomes02/.*/home$", "status": 409, "code": "ShareHasSnapshots"}
     arm.faults(refused)
 
-    done = cleanup(ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm="teamhomes01/home,teamhomes02/home")
+    confirmed = "teamhomes01/home,teamhomes02/home,teamhomes02/projects"
+    done = cleanup(ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm=confirmed)
 
     assert done.returncode != 0 and "ShareHasSnapshots" in done.stdout
     assert "Storage account teamhomes01 is deleted." in done.stdout
+    assert '"msg": "Deleted already: share projects. Share projects is kept by soft delete' in done.stdout
     assert names(arm) == ["teamhomes02"]
 
 

@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, observe, softdelete, wire
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import updated_account, with_service_endpoint
@@ -82,15 +83,21 @@ def _group_of(azure, name):
     return next((parse_resource_id(one["id"], "id").resource_group for one in listed if one["name"] == name), None)
 
 
-def apply(azure, plan, deadline):
-    """Carry out all steps. After a failure no step is started; those under way are waited for."""
+def apply(azure, plan, deadline, done=None):
+    """Carry out all steps. After a failure no step is started; those under way are waited for.
+
+    :param done: a list that gets the steps that ended well, also where another one fails; one that left its resource
+        to others has the action ``leave``.
+    """
     if any(step.key == "account" and step.action == "create" for step in plan):
         check_name(azure, next(step.id for step in plan if step.key == "account"), deadline)
     waiting, running, accepted = list(plan), {}, {}
-    done, begun, planned = set(), set(), {step.key for step in plan}
+    done = [] if done is None else done
+    begun, planned = set(), {step.key for step in plan}
 
     def is_ready(step):
-        return planned.intersection(step.needs) <= done and planned.intersection(step.needs_begun) <= begun
+        ended = {one.key for one in done}
+        return planned.intersection(step.needs) <= ended and planned.intersection(step.needs_begun) <= begun
 
     with ThreadPoolExecutor(max_workers=observe.WORKERS) as pool:
         while waiting or running:
@@ -98,30 +105,30 @@ def apply(azure, plan, deadline):
                 waiting.remove(step)
                 news = Future()
                 accepted[news] = step
-                running[pool.submit(_perform_and_tell, azure, step, deadline, news)] = step
+                running[pool.submit(_perform_and_tell, azure, step, deadline, news, done)] = step
             if not running:
                 raise AzlinError("internal_error", f"Steps wait for each other: {[step.key for step in waiting]}")
             finished, _unfinished = wait([*running, *accepted], return_when=FIRST_COMPLETED)
             for future in finished.intersection(running):
                 future.result()
-                done.add(running.pop(future).key)
+                del running[future]
             for news in finished.intersection(accepted):
                 begun.add(accepted.pop(news).key)
 
 
-def _perform_and_tell(azure, step, deadline, accepted):
+def _perform_and_tell(azure, step, deadline, accepted, done):
     """Perform a step; ``accepted`` is done when Azure has taken the request, at the latest when the step ends well."""
 
     def tell():
         if not accepted.done():
             accepted.set_result(None)
 
-    perform(azure, step, deadline, tell)
+    done.append(perform(azure, step, deadline, tell))
     tell()
 
 
 def perform(azure, step, deadline, tell_accepted):
-    """Send one step, wait for its end and make sure that the resource is what it should be.
+    """Send one step, wait for its end and make sure that the resource is what it should be; return it as it was done.
 
     ``tell_accepted`` is called as soon as an operation has begun.
     """
@@ -135,14 +142,19 @@ def perform(azure, step, deadline, tell_accepted):
         error = errors.from_azure(exc, doing, default if step.action != "delete" else "azure_error")
         if step.key == "account" and error.error_code == "name_conflict":
             error = _name_taken(azure, step.id, doing, error)
+        if step.may_stay and error.error_code in observe.NOT_FOR_US:
+            return replace(step, action="leave")
         raise error from exc
     if step.action in ("create", "update"):
         verify(content, step.id, doing, default)
+    return step
 
 
 def _send(azure, step, deadline, doing, tell_accepted):
     """The body of the answer, or of the end of the operation that the request began."""
     try:
+        if step.emptied:
+            _check_empty(azure, step.emptied)
         answer = _handler(step)(azure, step)
         if not hasattr(answer, "wait"):
             return answer
@@ -233,6 +245,20 @@ def _zone_group(azure, step):
     return _begun(begin, step.id.resource_group, step.id.parent.name, step.id.name, step.body)
 
 
+def _check_empty(azure, account_id):
+    """Raise where an account holds shares, made since the plan was made: they would go, or lose their way."""
+    get, shares = azure.storage().storage_accounts.get_properties, observe.listed_shares(azure, account_id)
+    if shares is None and observe.read("the account", get, account_id.resource_group, account_id.name) is not None:
+        raise observe.contents_unknown(account_id, "its list of shares")
+    found = ", ".join(sorted(share["name"] for share in softdelete.live(shares or ())))
+    if found:
+        raise AzlinError(
+            "in_use",
+            f"Deleting {account_id.name} is refused: it holds shares that were made meanwhile: {found}.",
+            causes=[("somebody uses the account for another share", "Run again: the account then stays for it.")],
+        )
+
+
 def _delete_share(azure, step):
     # Always said, since the service's own default deletes the snapshots along with the share.
     shares = azure.storage().file_shares
@@ -240,19 +266,7 @@ def _delete_share(azure, step):
 
 
 def _delete_account(azure, step):
-    """With an account go all of its shares, whoever made them since the plan was made: they are listed once more."""
-    accounts, shares = azure.storage().storage_accounts, observe.listed_shares(azure, step.id)
-    place = (step.id.resource_group, step.id.name)
-    if shares is None and observe.read("the storage account", accounts.get_properties, *place) is not None:
-        raise observe.shares_unknown(step.id)
-    found = ", ".join(sorted(share["name"] for share in softdelete.live(shares or ())))
-    if found:
-        raise AzlinError(
-            "in_use",
-            f"Deleting {step.id.name} is refused: it holds shares that were made meanwhile: {found}.",
-            causes=[("somebody uses the account for another share", "Run again: the account then stays for it.")],
-        )
-    accounts.delete(*place)
+    azure.storage().storage_accounts.delete(step.id.resource_group, step.id.name)
 
 
 def _delete_endpoint(azure, step):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import observe
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_beside
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
@@ -30,18 +31,12 @@ def endpoints(azure, account, endpoint_ids):
         try:
             pair = _endpoint(azure, endpoint_id)
         except AzlinError as error:
-            if error.error_code not in observe.NOT_FOR_US or _is_beside(endpoint_id, account_id):
+            if error.error_code not in observe.NOT_FOR_US or is_beside(endpoint_id, account_id):
                 raise
             refused.append((endpoint_id, error))
         else:
             pairs.extend([pair] if pair else [])
     return Endpoints(tuple(pairs), tuple(refused))
-
-
-def _is_beside(endpoint_id, account_id):
-    """Whether an endpoint is in the resource group of the account, where a failed query is an error."""
-    mine, its = ((one.subscription.lower(), one.resource_group.lower()) for one in (account_id, endpoint_id))
-    return mine == its
 
 
 def _endpoint(azure, endpoint_id):

@@ -91,7 +91,7 @@ def _warnings(wanted, before, after, price_list):
         *(one for one in sentences if one),
         *approval.warnings(wanted, before, after),
         *security.warnings(wanted, before),
-        *(not_listed(wanted.account.name, error) for error in after.unlisted),
+        *(not_listed(wanted.account.name, error) for error in after.unlisted.values()),
         *_dead_rules(after),
     ]
 
@@ -124,8 +124,21 @@ def _absent(azure, wanted, deadline, check_mode):
     present = _with_other_endpoints(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
     if planned and not check_mode:
-        apply(azure, planned, deadline)
+        planned = _deleted(azure, present, planned, deadline)
     return {**_outcome(planned), "storage": None, "recovery": delete.recovery(wanted, present, planned)}
+
+
+def _deleted(azure, present, planned, deadline):
+    """Carry out the steps of a deletion; return those that deleted something, since some may leave it."""
+    done, failure = [], None
+    try:
+        apply(azure, planned, deadline, done)
+    except AzlinError as error:
+        failure = error
+    deleted = [step for step in planned if step in done]
+    if failure is not None:
+        raise delete.broken_off(failure, present, deleted) from failure
+    return deleted
 
 
 def _with_other_endpoints(azure, wanted, present):

@@ -9,12 +9,13 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import guards, result, softdelete
-from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_beside
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import deletion_of, removal_of, removed_endpoint
 from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import timestamp
-from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
+from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step, shown
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 
@@ -30,18 +31,25 @@ def plan_deletion(wanted, present):
     network, the DNS zone and its links stay, since other storages may use them.
     """
     guards.check_deletion(wanted, present)
-    steps = _shares(wanted, present)
+    shares = _shares(wanted, present)
     if guards.other_shares(wanted, present):
-        return steps
-    shares = tuple(step.key for step in steps)
-    steps += removed_endpoint(wanted, present, needs=shares)
+        return shares
+    others = _all_but_shares(wanted, present, tuple(step.key for step in shares))
+    return [*shares, *(replace(step, emptied=wanted.account) for step in others)]
+
+
+def _all_but_shares(wanted, present, shares):
+    """The steps that delete our endpoints and, when they are gone, the account."""
+    steps = removed_endpoint(wanted, present, needs=shares)
     for number, (endpoint, group) in enumerate(present.other_endpoints):
         if guards.is_own_endpoint(endpoint, wanted.account):
             endpoint_id = names.parse_resource_id(endpoint["id"], "id")
-            steps += removal_of(endpoint_id, endpoint, group, needs=shares, mark=f"_{number}")
+            removal = removal_of(endpoint_id, endpoint, group, needs=shares, mark=f"_{number}")
+            may_stay = not is_beside(endpoint_id, wanted.account)
+            steps += [replace(step, may_stay=may_stay) for step in removal]
     if present.account is not None:
         view = {"location": present.account.get("location"), "sku": dig(present.account, "sku", "name")}
-        needs = tuple(step.key for step in steps)
+        needs = (*shares, *(step.key for step in steps))
         steps.append(deletion_of("account", "storage account", wanted.account, view, needs))
     return steps
 
@@ -67,7 +75,7 @@ def _share(wanted, present, key, share):
 
 
 def recovery(wanted, present, plan):
-    """What can be brought back after the deletion, in words; None when nothing is deleted."""
+    """What can be brought back after a plan that deletes, in words; None when nothing is deleted."""
     if not plan:
         return None
     kept = guards.other_shares(wanted, present)
@@ -82,8 +90,19 @@ def recovery(wanted, present, plan):
     )
 
 
+def broken_off(error, present, done):
+    """The error of a deletion that failed after some of its steps were done, with what they deleted."""
+    if not done:
+        return error
+    shares = [_share_words(present, step.id.name) for step in done if step.kind == "share"]
+    words = " ".join([f"Deleted already: {', '.join(one['resource'] for one in shown(done))}.", *shares])
+    error = error.with_addition(words)
+    error.details = {**error.details, "recovery": words}
+    return error
+
+
 def _left_words(present, plan):
-    """Which private endpoints of the account stay: those that are not ours, or that we may not see."""
+    """Which private endpoints of the account stay: those that are not ours, or that we may not see or delete."""
     read = [present.endpoint, *(endpoint for endpoint, _group in present.other_endpoints)]
     there = [one["id"] for one in read if one is not None] + [str(one) for one in present.hidden_endpoints]
     gone = [str(step.id) for step in plan]
@@ -96,7 +115,7 @@ def _left_words(present, plan):
         return ""
     return (
         f" These private endpoints of it stay and are billed further, since they do not carry the tag "
-        f"{TAG_KEY}={TAG_VALUE} or the identity may not see them: {', '.join(left)}."
+        f"{TAG_KEY}={TAG_VALUE} or the identity may not see or delete them: {', '.join(left)}."
     )
 
 

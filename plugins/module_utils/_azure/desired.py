@@ -328,6 +328,12 @@ def _endpoint(account, network, name):
     return _network_id(place, "privateEndpoints", name)
 
 
+def is_beside(resource_id, other_id):
+    """Whether two resources are in one resource group."""
+    mine, its = ((one.subscription.lower(), one.resource_group.lower()) for one in (resource_id, other_id))
+    return mine == its
+
+
 def _network_id(account, type_, name):
     """The id of a network resource beside the account."""
     return ResourceId(account.subscription, account.resource_group, "Microsoft.Network", (type_,), (name,))

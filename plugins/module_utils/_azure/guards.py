@@ -47,7 +47,7 @@ def check(wanted, present):
     if present.account is not None:
         for doing, share in _lockouts(wanted, present):
             _check_unused(wanted, present, doing, share)
-        _check_dead_rules(wanted, present)
+        _check_forgotten(wanted, present)
     return location
 
 
@@ -223,19 +223,33 @@ def _closed_ways(wanted, present):
         yield f"Deleting private endpoint {wanted.endpoint.name} of {name}"
 
 
-def _check_dead_rules(wanted, present):
-    """The rule of a deleted subnet may be all that tells where machines with homes are: it does not go before them."""
+def _check_forgotten(wanted, present):
+    """A subscription is asked for homes only while the account names it, be it in the rule of a deleted subnet."""
     if wanted.network is None or wanted.force:
         return
-    account, dead = present.account, result.deleted_subnets(present.account)
-    seen = {
-        one.subscription.lower() for one in (wanted.account, *wanted.network.subnets, *result.endpoint_ids(account))
-    }
-    lost = {_subscription(subnet) for subnet in dead} - seen
-    machines = [machine for machine in present.virtual_machines if _subscription(machine["id"]) in lost]
+    kept = {one.subscription.lower() for one in _ways_after(wanted, present)}
+    forgotten = result.subscriptions(present.account) - kept
+    doing = f"Leaving subscription {', '.join(sorted(forgotten))} without a way to {wanted.account.name}"
+    for subscription, error in present.unlisted.items():
+        if subscription in forgotten:
+            raise error.with_addition(
+                f"{doing} is refused without that answer, since nobody would ask there again: list one of its subnets, "
+                "or set force: true if no machine of it has a home here."
+            )
+    machines = [machine for machine in present.virtual_machines if _subscription(machine["id"]) in forgotten]
     users = attachments.of_storage(machines, wanted.account.name, None)
     if users:
-        raise _in_use(f"Removing the rules of deleted subnets ({', '.join(dead)}) from {wanted.account.name}", users)
+        raise _in_use(doing, users, [("they shall keep their way", "List one of their subnets in network.subnets.")])
+
+
+def _ways_after(wanted, present):
+    """The ids of the account, of the subnets that it will admit and of the endpoints that it will have."""
+    network, endpoints = wanted.network, result.endpoint_ids(present.account)
+    if network.mode == "private_endpoint":
+        return wanted.account, *endpoints, wanted.endpoint
+    if is_own_endpoint(present.endpoint, wanted.account):
+        endpoints = [one for one in endpoints if not same_id(one, wanted.endpoint)]
+    return wanted.account, *endpoints, *network.subnets
 
 
 def _subscription(resource_id):
@@ -300,9 +314,11 @@ def other_shares(wanted, present):
 
 def check_deletion(wanted, present):
     """Raise when a storage must not be deleted."""
-    if present.account is None:
+    if present.account is not None:
+        _check_managed(wanted, present.account)
+    elif not is_own_endpoint(present.endpoint, wanted.account):
+        # Nothing is left that could be deleted.
         return
-    _check_managed(wanted, present.account)
     for share in (wanted.share, *wanted.more_shares):
         doing = f"Deleting {wanted.account.name}/{share}"
         _check_unused(wanted, present, doing, share)
@@ -322,6 +338,7 @@ def _check_hosts(wanted, doing):
         causes=[
             ("hosts still have their homes on it", "Detach them first."),
             ("a host cannot be asked", "Make it reachable, or take it out of the inventory if it is gone for good."),
+            ("a host has not finished the move of a home", "Run the playbook that moves it once more."),
             ("the hosts are gone for good", "Set force: true."),
         ],
         try_="ansible-playbook azlin.storage.detach",
@@ -349,12 +366,12 @@ def _check_unused(wanted, present, doing, share):
     if not users:
         # Whoever cannot be asked may use it.
         if present.unlisted:
-            raise present.unlisted[0]
+            raise next(iter(present.unlisted.values()))
         return
     raise _in_use(doing, users)
 
 
-def _in_use(doing, users):
+def _in_use(doing, users, more=()):
     listed = ", ".join(f"{entry['name']} ({entry['mount_point']})" for entry in users[:10])
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""
     return AzlinError(
@@ -362,6 +379,7 @@ def _in_use(doing, users):
         f"{doing} is refused: {len(users)} homes are attached: {listed}{more}.",
         causes=[
             ("hosts still have their homes on it", "Detach them first."),
+            *more,
             ("the hosts are gone for good", "Set force: true."),
         ],
         try_=f"ansible-playbook azlin.storage.detach -l {','.join(sorted({entry['name'] for entry in users[:10]}))}",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
     errors,
+    guards,
     provisioned,
     result,
     security,
@@ -66,8 +67,8 @@ class Present:
     # Same-named zones elsewhere that are linked to the wanted network, each with its links.
     other_zones: tuple = ()
     virtual_machines: tuple = ()
-    # Errors of subscriptions whose machines may be attached and could not be listed.
-    unlisted: tuple = ()
+    # Subscription -> the error, where machines may be attached and could not be listed.
+    unlisted: dict = field(default_factory=dict)
     resource_group: dict | None = None
     regions: dict | None = None
     # Those that had the name of an account that does not exist.
@@ -175,7 +176,7 @@ def _with_machines_elsewhere(azure, present):
     return replace(
         present,
         virtual_machines=(*present.virtual_machines, *found.known),
-        unlisted=(*present.unlisted, *found.errors.values()),
+        unlisted={**present.unlisted, **found.errors},
     )
 
 
@@ -209,12 +210,12 @@ def listed_shares(azure, account_id, expand=None):
         raise errors.from_azure(exc, "Listing shares") from exc
 
 
-def shares_unknown(account_id):
-    """The error for an account that is to go and does not tell which shares would go with it."""
+def contents_unknown(account_id, hidden):
+    """The error for an account that is to go of which Azure does not show everything."""
     return AzlinError(
         "in_use",
-        f"Deleting {account_id.name} is refused: the account is there, but Azure says that its list of shares is not, "
-        "so that it is not known which shares would go with it.",
+        f"Deleting {account_id.name} is refused: Azure shows a part of the account, but says that {hidden} is missing, "
+        "so that it is not known what would go with it.",
         causes=[_NOT_EVERYWHERE],
     )
 
@@ -226,10 +227,15 @@ def _is_being_made(exc):
 
 def observe(azure, wanted):
     """Return what is :class:`Present` of a wanted storage."""
-    calls = _storage_calls(azure, wanted)
-    if wanted.network is not None:
-        calls.update(_network_calls(azure, wanted.network))
-    values = _seen_whole(azure, wanted, concurrently(calls))
+    network_calls = {} if wanted.network is None else _network_calls(azure, wanted.network)
+    values, hidden = _seen(azure, wanted, network_calls)
+    if hidden is not None:
+        raise AzlinError(
+            "azure_error",
+            f"Reading {wanted.account.name} failed: Azure shows a part of the account, but says that {hidden} is "
+            "missing, so that it is not known what the account holds.",
+            causes=[_NOT_EVERYWHERE],
+        )
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
     present = {**values, "virtual_networks": networks}
     if present["account"] is None:
@@ -243,39 +249,43 @@ def observe(azure, wanted):
 def _present(values):
     """What was read as :class:`Present`, with the virtual machines of the storage's own subscription."""
     machines = values.pop("machines")
-    unlisted = tuple(machines.errors.values())
-    return Present(**values, virtual_machines=machines.known, unlisted=unlisted, moment=now())
+    return Present(**values, virtual_machines=machines.known, unlisted=machines.errors, moment=now())
 
 
-def _seen_whole(azure, wanted, values):
-    """``values``, read again while Azure shows an account without what is in it: that would be made anew."""
+def _seen(azure, wanted, more_calls, expand="deleted"):
+    """The values of all calls for a storage, and what Azure does not show of its account.
+
+    While there is such a thing it is read again: it would be made anew, or not be asked who uses it.
+    """
+    calls = _storage_calls(azure, wanted, expand)
+    machines = {"machines": lambda: machines_of(azure, [azure.subscription])}
+    values = concurrently({**calls, **machines, **more_calls})
     pause, longest = waiters.BUSY_PAUSE
     for _chance in range(waiters.CHANCES):
         if _hidden(wanted, values) is None:
-            return values
+            break
         time.sleep(pause)
         pause = min(pause * 2, longest)
-        values = {**values, **concurrently({**_share_calls(azure, wanted), "shares": _shares_call(azure, wanted)})}
-    hidden = _hidden(wanted, values)
-    if hidden is not None:
-        raise AzlinError(
-            "azure_error",
-            f"Reading {wanted.account.name} failed: the account is there, but Azure says that its {hidden} is not, so "
-            "that it is not known what the account holds.",
-            causes=[_NOT_EVERYWHERE],
-        )
-    return values
+        values = {**values, **concurrently(calls)}
+    return values, _hidden(wanted, values)
 
 
 def _hidden(wanted, values):
-    """What an account must have and Azure does not show; None when nothing is missing."""
-    if values["account"] is None or wire.properties(values["account"]).get("provisioningState") in _BEING_MADE:
+    """What must be there, since other parts of the account are, and Azure does not show; None for nothing."""
+    account, endpoint = values["account"], values["endpoint"]
+    if account is None:
+        # The endpoint of an account that was deleted is disconnected.
+        is_connected = result.connection_state(endpoint) not in result.DEAD_STATES
+        shown = [values["file_service"], values["share"], values["shares"]]
+        is_there = any(shown) or (guards.is_own_endpoint(endpoint, wanted.account) and is_connected)
+        return "the account itself" if is_there else None
+    if wire.properties(account).get("provisioningState") in _BEING_MADE:
         return None
     listed = {share["name"] for share in softdelete.live(values["shares"] or ())}
     missing = {
-        "file service": values["file_service"] is None,
-        "list of shares": values["shares"] is None,
-        f"share {wanted.share}": values["share"] is None and wanted.share in listed,
+        "its file service": values["file_service"] is None,
+        "its list of shares": values["shares"] is None,
+        f"its share {wanted.share}": values["share"] is None and wanted.share in listed,
     }
     return next((what for what, is_missing in missing.items() if is_missing), None)
 
@@ -375,12 +385,10 @@ def observe_again(azure, wanted, before, plan):
 
 def observe_for_deletion(azure, wanted):
     """Return what is :class:`Present` of a storage that is to go; the network and its zone stay out of it."""
-    calls = _storage_calls(azure, wanted)
-    calls["shares"] = lambda: listed_shares(azure, wanted.account, "deleted,snapshots")
-    present = _present(concurrently(calls))
-    if present.account is not None and present.shares is None:
-        raise shares_unknown(wanted.account)
-    return _with_machines_elsewhere(azure, present)
+    values, hidden = _seen(azure, wanted, {}, "deleted,snapshots")
+    if hidden is not None:
+        raise contents_unknown(wanted.account, hidden)
+    return _with_machines_elsewhere(azure, _present(values))
 
 
 def located(azure, wanted, present):
@@ -417,16 +425,11 @@ def _share_calls(azure, wanted):
     }
 
 
-def _shares_call(azure, wanted):
-    return lambda: listed_shares(azure, wanted.account, "deleted")
-
-
-def _storage_calls(azure, wanted):
+def _storage_calls(azure, wanted, expand):
     return {
         **_share_calls(azure, wanted),
-        "shares": _shares_call(azure, wanted),
+        "shares": lambda: listed_shares(azure, wanted.account, expand),
         **_endpoint_calls(azure, wanted),
-        "machines": lambda: machines_of(azure, [azure.subscription]),
     }
 
 

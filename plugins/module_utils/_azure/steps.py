@@ -22,7 +22,8 @@ class Step:
 
     ``before`` and ``after`` are the properties that people see, None for a resource that does not exist;
     ``body`` is what is sent; ``needs`` are keys of steps that, where they are part of the plan, come first, and
-    ``needs_begun`` those that Azure only has to have accepted.
+    ``needs_begun`` those that Azure only has to have accepted. ``emptied`` is the account that must hold no share then;
+    ``may_stay`` leaves a resource that is elsewhere to those who may delete it.
     """
 
     key: str
@@ -34,6 +35,8 @@ class Step:
     body: dict | None = None
     needs: tuple = ()
     needs_begun: tuple = ()
+    emptied: ResourceId | None = None
+    may_stay: bool = False
 
     @property
     def resource(self):

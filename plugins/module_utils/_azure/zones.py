@@ -15,7 +15,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import result
-from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import TAG_KEY, TAG_VALUE, is_managed
+from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
+    TAG_KEY,
+    TAG_VALUE,
+    is_beside,
+    is_managed,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -70,10 +75,7 @@ def check_record(wanted, present):
         f"Private endpoint {wanted.endpoint.name} would take the name {wanted.account.name} in {wanted.network.zone} "
         f"from {listed}: a zone has one address for a storage, and hosts that have this one would lose their way.",
         causes=[
-            (
-                "the endpoint that is there is meant",
-                f"Set network.endpoint_name: {others[0].name}, with the subnet that it is in.",
-            ),
+            ("the endpoint that is there is meant", _to_use(wanted, others[0])),
             (
                 "another network needs an endpoint of its own",
                 "Set network.dns.zone_id to a zone that no other endpoint of the storage uses, or "
@@ -82,6 +84,13 @@ def check_record(wanted, present):
         ],
         try_="az network private-endpoint list --output table",
     )
+
+
+def _to_use(wanted, endpoint):
+    """How an endpoint that is there is used: only where we would have made one does its name lead to it."""
+    if is_beside(endpoint, wanted.account) or is_beside(endpoint, wanted.endpoint):
+        return f"Set network.endpoint_name: {endpoint.name}, with the subnet that it is in."
+    return "Leave network out: an existing storage keeps its network."
 
 
 def _foreign(network, zone):

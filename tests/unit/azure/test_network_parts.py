@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
@@ -72,6 +74,33 @@ def test_the_record_of_a_living_endpoint_is_not_taken(state):
     with pytest.raises(AzlinError, match=OTHER_ENDPOINT) as refused:
         plan(make.wanted(), present)
     assert refused.value.error_code == "name_conflict"
+
+
+def refusal_for(rival):
+    """The first remedy against the conflict with another endpoint, and what is there."""
+    account = make.account(privateEndpointConnections=[connected(rival, "Approved")])
+    present = make.complete(account=account, endpoint=None, zone_group=None, record=RECORD)
+    with pytest.raises(AzlinError, match=rival) as refused:
+        plan(make.wanted(), present)
+    return refused.value.causes[0][1], present
+
+
+def test_the_endpoint_that_is_there_can_be_named():
+    remedy, present = refusal_for(OTHER_ENDPOINT)
+    named = make.wanted(network=make.network(endpoint_name="other"))
+    assert remedy.startswith("Set network.endpoint_name: other,") and str(named.endpoint) == OTHER_ENDPOINT
+    endpoint = {**make.endpoint(), "id": OTHER_ENDPOINT}
+    assert plan(named, replace(present, endpoint=endpoint, zone_group=make.zone_group())) == []
+
+
+@pytest.mark.parametrize(
+    "place", [("/team/", "/network/"), (make.SUBSCRIPTION, "99999999-0000-0000-0000-000000000001")]
+)
+def test_an_endpoint_that_no_name_leads_to_stays_with_its_storage(place):
+    """A name leads to the place that this collection gives an endpoint, and to no other one."""
+    remedy, present = refusal_for(OTHER_ENDPOINT.replace(*place))
+    assert remedy.startswith("Leave network out")
+    assert plan(make.wanted(network=None), present) == []
 
 
 def test_a_record_that_is_ours_already_is_no_conflict():

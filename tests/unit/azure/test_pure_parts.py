@@ -25,24 +25,33 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.modules import azlin_nfs_storage
 from tests.unit.azure import builders as make
 
+GONE = {"account": None, "file_service": None, "share": None, "shares": None, "endpoint": None}
 HIDDEN = {
     "nothing": ({}, None),
-    "share of the list": ({"share": None}, "share home"),
+    "share of the list": ({"share": None}, "its share home"),
     "share that is deleted": ({"share": None, "shares": (make.deleted_share(),)}, None),
-    "list": ({"shares": None}, "list of shares"),
-    "file service": ({"file_service": None}, "file service"),
+    "list": ({"shares": None}, "its list of shares"),
+    "file service": ({"file_service": None}, "its file service"),
     "all of an account that is being made": (
         {"account": make.account(provisioningState="Creating"), "file_service": None, "share": None, "shares": None},
         None,
     ),
+    "no account": (GONE, None),
+    "account of a share": ({**GONE, "share": make.share()}, "the account itself"),
+    "account of a file service": ({**GONE, "file_service": make.file_service()}, "the account itself"),
+    "account of a list": ({**GONE, "shares": (make.share(),)}, "the account itself"),
+    "account of an endpoint": ({**GONE, "endpoint": make.endpoint()}, "the account itself"),
+    "account of an endpoint that waits": ({**GONE, "endpoint": make.endpoint("Pending")}, "the account itself"),
+    "no account of a dead endpoint": ({**GONE, "endpoint": make.endpoint("Disconnected")}, None),
+    "no account, and the endpoint is not ours": ({**GONE, "endpoint": {**make.endpoint(), "tags": {}}}, None),
 }
 
 
 @pytest.mark.parametrize("case", HIDDEN)
 def test_what_an_account_must_have_and_does_not_show(case):
     found, hidden = HIDDEN[case]
-    values = {"account": make.account(), "file_service": make.file_service(), "share": make.share(), **found}
-    assert observe._hidden(make.wanted(), {"shares": (make.share(),), **values}) == hidden
+    values = vars(make.complete(**found))
+    assert observe._hidden(make.wanted(), values) == hidden
 
 
 def test_names_are_deterministic():
