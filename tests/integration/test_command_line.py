@@ -193,7 +193,7 @@ ANSWERS = {
             "home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home"},
             "hosts": [{"host": "here", "user": "daemon"}, {"host": "elsewhere", "user": "ops"}],
         },
-        ["here/daemon", "here/daemon", "elsewhere/ops"],
+        ["here/daemon", "elsewhere/ops"],
     ),
     "home without an answer of the server": (
         {"home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home"}, "hosts": None},
@@ -214,21 +214,43 @@ ANSWERS = {
 
 
 def test_what_hosts_answer_is_understood(ansible, tmp_path):
-    """The playbook's own task, with the answers that hosts can give."""
-    task = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())[0]["tasks"][-1]
+    """The playbook's own expressions, with the answers that hosts can give."""
+    asking, deleting = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())
+    note = asking["tasks"][-1]
+    delete = next(task for task in deleting["tasks"] if "azlin.storage.azlin_nfs_storage" in task)
     tasks = []
     for answer, expected in ANSWERS.values():
-        tasks.append({**task, "vars": {**task["vars"], "azlin_told": answer}})
-        tasks.append({"ansible.builtin.assert": {"that": f"azlin_uses == {expected!r}"}})
+        tasks.append({**note, "vars": {**note["vars"], "azlin_told": answer}})
+        used_by = delete["azlin.storage.azlin_nfs_storage"]["used_by"]
+        about = {**delete["vars"], "azlin_used_by": used_by, "azlin_storage_name": "teamhomes01", "azlin_share": "home"}
+        tasks.append({"ansible.builtin.assert": {"that": f"azlin_used_by == {expected!r}"}, "vars": about})
     play = {"hosts": "azlin_hosts", "gather_facts": False, "tasks": tasks}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    values = ["-e", "azlin_storage_name=teamhomes01", "-e", "azlin_user=daemon"]
-    # What this host is attached to is not what is to be deleted.
-    here = {"ansible_connection": "local", "azlin_share": "projects"}
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
 
-    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here=here), *values)
+    done = ansible("ansible-playbook", "play.yml", *hosts, "-e", "azlin_user=daemon")
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("share", ["home", "projects"])
+def test_hosts_are_asked_about_the_storage_that_a_play_imports_the_deletion_for(arm, ansible, tmp_path, share):
+    """Variables of an import are no variables of localhost; and what a host has by the inventory is not meant."""
+    run_module("azlin_nfs_storage", **storage(share=share))
+    about = {"azlin_storage_name": "teamhomes01", "azlin_resource_group": GROUP, "azlin_confirm": "teamhomes01"}
+    given = {**about, "azlin_share": share, "azlin_user": "daemon"}
+    (tmp_path / "play.yml").write_text(json.dumps([{"import_playbook": "azlin.storage.delete", "vars": given}]))
+    hosts = inventory(tmp_path, here={"ansible_connection": "local", "azlin_share": "other"})
+    # It beats what this machine, which has no such home, says of itself.
+    told = {"home": {"source": f"teamhomes01.file.core.lab.test:/teamhomes01/{share}"}, "hosts": None}
+    values = ["-e", json.dumps({"azlin_told": told, "ansible_become": False})]
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", "play.yml", *hosts, *values)
+
+    assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
+    assert "here/daemon" in done.stdout
+    assert writes(arm) == []
 
 
 def test_servers_are_not_verified_without_a_client(ansible, tmp_path):
