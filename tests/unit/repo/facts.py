@@ -57,11 +57,10 @@ def doc_fragments():
 
 
 def argument_spec(playbook):
-    """The variables that a playbook validates before it does anything."""
-    # Before them a playbook may look whether there are hosts, or take a variable by a short name.
+    """The variables that a playbook validates, each in the play that uses it."""
     check = "ansible.builtin.validate_argument_spec"
     tasks = [task for play in load_yaml(f"playbooks/{playbook}.yml") for task in play.get("tasks", [])]
-    return next(task[check] for task in tasks if check in task)["argument_spec"]
+    return {name: spec for task in tasks if check in task for name, spec in task[check]["argument_spec"].items()}
 
 
 def variables(playbook):
