@@ -129,6 +129,36 @@ def test_what_nobody_answered_is_as_if_it_was_not_asked(arm, ansible, tmp_path, 
     assert "not_found" in attached.stdout and "azureuser" in attached.stdout, attached.stdout + attached.stderr
 
 
+def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, tmp_path):
+    """Ansible itself would not look there for a keyword of a play."""
+    run_module("azlin_nfs_storage", **storage())
+    here = {"ansible_connection": "local", "ansible_become": False}
+    groups = {
+        "all": {"vars": {"azlin_hosts": "chosen", "azlin_max_fail_percentage": 0}},
+        "azlin_hosts": {"hosts": {"other": here}},
+        "chosen": {"hosts": {f"worker-{number}": here for number in (1, 2, 3)}, "vars": {"azlin_serial": 2}},
+    }
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+
+    def play(*arguments):
+        done = ansible("ansible-playbook", "-i", "inventory.json", *arguments)
+        assert "other" not in done.stdout, done.stdout + done.stderr
+        return [f"worker-{number}" in done.stdout for number in (1, 2, 3)]
+
+    about = {"azlin_storage_name": "teamhomes01", "azlin_user": "nosuchuser"}
+    attach = ("azlin.storage.attach", "--check", "-e", json.dumps(about))
+    assert play(*attach) == [True, True, False]
+    assert play(*attach, "--limit", "worker-3") == [False, False, True]
+
+    # The playbook's own keywords for a play in which one host of the first batch fails.
+    first, second = yaml.safe_load((ROOT / "playbooks/attach.yml").read_text())
+    fails = {"ansible.builtin.fail": {"msg": "no"}, "when": "inventory_hostname == 'worker-1'"}
+    one = {**second, "vars_files": str(ROOT / "playbooks" / second["vars_files"]), "tasks": [fails]}
+    (tmp_path / "play.yml").write_text(json.dumps([{**first, "tasks": []}, one]))
+    assert play("play.yml") == [True, True, False]
+    assert play("play.yml", "-e", "azlin_max_fail_percentage=50") == [True, True, True]
+
+
 UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
 UNCONFIRMED += ["-e", "ansible_become=false", "-e", "azlin_user=daemon"]
 DELETION = [*UNCONFIRMED, "-e", "azlin_confirm=teamhomes01"]

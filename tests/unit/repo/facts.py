@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
+# Of a play: Ansible templates them without a host.
+KEYWORDS = ("hosts", "serial", "max_fail_percentage")
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
 
 
@@ -65,8 +67,10 @@ def argument_spec(playbook):
 
 def variables(playbook):
     """The variables of a playbook: the validated ones and those that choose and pace its hosts."""
-    pacing = re.findall(r"^  \w+: \"\{\{ (azlin_\w+) \| default\(", read(f"playbooks/{playbook}.yml"), re.MULTILINE)
-    return set(argument_spec(playbook)) | set(pacing)
+    keywords = " ".join(str(play.get(key)) for play in load_yaml(f"playbooks/{playbook}.yml") for key in KEYWORDS)
+    pacing = {name: re.search(r"azlin_\w+", text)[0] for name, text in load_yaml("playbooks/vars/hosts.yml").items()}
+    used = set(re.findall(r"azlin_\w+", keywords)) & set(pacing)
+    return set(argument_spec(playbook)) | {pacing[name] for name in used}
 
 
 def module_documentation(module, part="DOCUMENTATION"):
