@@ -170,17 +170,36 @@ def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_pat
     arm.clear_requests()
 
     refused = ansible("ansible-playbook", *DELETION, *hosts)
-    limited = ansible("ansible-playbook", *DELETION, *hosts, "--limit", "localhost")
+    limited = ansible("ansible-playbook", *DELETION, *hosts, "--limit", "here:localhost")
 
-    for done, word in ((refused, "gone (could not be asked"), (limited, "here (was not asked), gone (was not asked)")):
+    for done, word in ((refused, "gone (could not be asked"), (limited, "gone (was not asked)")):
         assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
         assert word in done.stdout
-    assert "here (" not in refused.stdout
+        assert "here (" not in done.stdout
     assert writes(arm) == []
 
     forced = ansible("ansible-playbook", *DELETION, *hosts, "-e", "azlin_force=true")
     assert forced.returncode == 0, forced.stdout + forced.stderr
     assert run_module("azlin_storage_info", name="teamhomes01")["storages"] == []
+
+
+@pytest.mark.parametrize("playbook", ["delete", "cleanup", "report", "provision"])
+def test_a_limit_that_leaves_localhost_out_is_no_success(arm, ansible, tmp_path, playbook):
+    """As with most inventories, localhost is in none of its groups."""
+    groups = {"azlin_hosts": {"hosts": {"here": {"ansible_connection": "local"}}}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+    arguments = (*DELETION[1:], "-e", "azlin_report_path=report.html", "-e", "azlin_vm_name=here")
+
+    def play(limit):
+        return ansible(
+            "ansible-playbook", f"azlin.storage.{playbook}", "-i", "inventory.json", "--limit", limit, *arguments
+        )
+
+    refused = play("here")
+    assert refused.returncode != 0 and "--limit 'worker-1:localhost'" in refused.stdout, refused.stdout
+    assert "TASK [Look at the host]" not in refused.stdout and arm.requests() == []
+    admitted = play("here:localhost")
+    assert "leaves out localhost" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout
 
 
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
@@ -245,7 +264,7 @@ ANSWERS = {
 
 def test_what_hosts_answer_is_understood(ansible, tmp_path):
     """The playbook's own expressions, with the answers that hosts can give."""
-    asking, deleting = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())
+    _check, asking, deleting = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())
     note = asking["tasks"][-1]
     delete = next(task for task in deleting["tasks"] if "azlin.storage.azlin_nfs_storage" in task)
     tasks = []
