@@ -84,11 +84,10 @@ _value:
 """
 
 import yaml
-from ansible.module_utils.common.validation import check_type_list
 
-from ansible_collections.azlin.storage.plugins.module_utils._common import cloud_init, errors
+from ansible_collections.azlin.storage.plugins.module_utils._common import cloud_init
 from ansible_collections.azlin.storage.plugins.plugin_utils import _host_code
-from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter, as_list
 
 _MODULE = "_home.first_boot"
 
@@ -102,14 +101,6 @@ def _text(dumper, value):
 
 
 _Dumper.add_representer(str, _text)
-
-
-def _list(option, value):
-    """What Ansible makes of an option that is a list, such as of a text with commas."""
-    try:
-        return check_type_list(value or [])
-    except TypeError as error:
-        raise errors.invalid(option, value, "it is not a list", "Give a list, or a text with commas.") from error
 
 
 @as_filter
@@ -130,9 +121,9 @@ def home_user_data(
         source,
         user,
         client,
-        _list("mount_options", mount_options),
+        as_list("mount_options", mount_options),
         home=home,
-        local_paths=_list("local_paths", local_paths),
+        local_paths=as_list("local_paths", local_paths),
         mount_timeout=mount_timeout,
         manage_selinux=manage_selinux,
     )

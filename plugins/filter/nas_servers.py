@@ -57,13 +57,14 @@ _value:
 """
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import nas
-from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter
+from ansible_collections.azlin.storage.plugins.plugin_utils._filters import as_filter, as_list
 
 
 @as_filter
 def nas_servers(listed, topology="", clients=None, hosts=None):
     """The filter."""
-    return nas.servers(listed, topology, clients, list((hosts or {}).items()))
+    admitted = None if clients is None else as_list("clients", clients)
+    return nas.servers(listed, topology, admitted, list((hosts or {}).items()))
 
 
 class FilterModule:

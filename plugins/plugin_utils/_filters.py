@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.validation import check_type_list
 
-from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
 
 
 def as_filter(function):
@@ -26,3 +27,14 @@ def as_filter(function):
             raise AnsibleFilterError(error.msg) from error
 
     return filtered
+
+
+def as_list(option, value):
+    """Return what Ansible makes of an option that is a list, such as of a text with commas.
+
+    :raises AzlinError: ``invalid_argument``.
+    """
+    try:
+        return check_type_list(value or [])
+    except TypeError as error:
+        raise invalid(option, value, "it is not a list", "Give a list, or a text with commas.") from error

@@ -37,20 +37,31 @@ def sources(module):
 
 
 def bare(text):
-    """Return Python source without comments, documentation strings and blank lines."""
+    """Return Python source without comments, documentation strings, blank lines and line breaks in brackets."""
     lines = text.splitlines()
-    inside = set()
+    inside, wrapped, depth = set(), set(), 0
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         row, column = token.start
         if token.type == tokenize.COMMENT:
             lines[row - 1] = lines[row - 1][:column].rstrip()
+        elif token.type == tokenize.OP:
+            depth += (token.string in "([{") - (token.string in ")]}")
+        elif token.type == tokenize.NL and depth:
+            wrapped.add(row)
         elif row != token.end[0]:
             # A blank line here may belong to a string.
             inside.update(range(row, token.end[0] + 1))
     for first, last in _documentation(ast.parse(text)):
         lines[first - 1 : last] = [""] * (last - first + 1)
         inside.difference_update(range(first, last + 1))
-    kept = (line for number, line in enumerate(lines, start=1) if line or number in inside)
+    kept, goes_on = [], False
+    for number, line in enumerate(lines, start=1):
+        if line or number in inside:
+            if goes_on:
+                kept[-1] += f" {line.lstrip()}"
+            else:
+                kept.append(line)
+            goes_on = number in wrapped
     return "".join(f"{line}\n" for line in kept)
 
 

@@ -133,6 +133,36 @@ def test_what_nobody_answered_is_as_if_it_was_not_asked(arm, ansible, tmp_path, 
     assert "not_found" in attached.stdout and "azureuser" in attached.stdout, attached.stdout + attached.stderr
 
 
+def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, tmp_path):
+    """Ansible itself would not look there for a keyword of a play."""
+    run_module("azlin_nfs_storage", **storage())
+    here = {"ansible_connection": "local", "ansible_become": False}
+    groups = {
+        "all": {"vars": {"azlin_hosts": "chosen", "azlin_max_fail_percentage": 0}},
+        "azlin_hosts": {"hosts": {"other": here}},
+        "chosen": {"hosts": {f"worker-{number}": here for number in (1, 2, 3)}, "vars": {"azlin_serial": 2}},
+    }
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+
+    def play(*arguments):
+        done = ansible("ansible-playbook", "-i", "inventory.json", *arguments)
+        assert "other" not in done.stdout, done.stdout + done.stderr
+        return [f"worker-{number}" in done.stdout for number in (1, 2, 3)]
+
+    about = {"azlin_storage_name": "teamhomes01", "azlin_user": "nosuchuser"}
+    attach = ("azlin.storage.attach", "--check", "-e", json.dumps(about))
+    assert play(*attach) == [True, True, False]
+    assert play(*attach, "--limit", "worker-3") == [False, False, True]
+
+    # The playbook's own keywords for a play in which one host of the first batch fails.
+    first, second = yaml.safe_load((ROOT / "playbooks/attach.yml").read_text())
+    fails = {"ansible.builtin.fail": {"msg": "no"}, "when": "inventory_hostname == 'worker-1'"}
+    one = {**second, "vars_files": str(ROOT / "playbooks" / second["vars_files"]), "tasks": [fails]}
+    (tmp_path / "play.yml").write_text(json.dumps([{**first, "tasks": []}, one]))
+    assert play("play.yml") == [True, True, False]
+    assert play("play.yml", "-e", "azlin_max_fail_percentage=50") == [True, True, True]
+
+
 UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
 UNCONFIRMED += ["-e", "ansible_become=false", "-e", "azlin_user=daemon"]
 DELETION = [*UNCONFIRMED, "-e", "azlin_confirm=teamhomes01"]
@@ -144,12 +174,12 @@ def test_deletion_is_refused_by_hosts_that_cannot_be_asked(arm, ansible, tmp_pat
     arm.clear_requests()
 
     refused = ansible("ansible-playbook", *DELETION, *hosts)
-    limited = ansible("ansible-playbook", *DELETION, *hosts, "--limit", "localhost")
+    limited = ansible("ansible-playbook", *DELETION, *hosts, "--limit", "here:localhost")
 
-    for done, word in ((refused, "gone (could not be asked"), (limited, "here (was not asked), gone (was not asked)")):
+    for done, word in ((refused, "gone (could not be asked"), (limited, "gone (was not asked)")):
         assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
         assert word in done.stdout
-    assert "here (" not in refused.stdout
+        assert "here (" not in done.stdout
     assert writes(arm) == []
 
     forced = ansible("ansible-playbook", *DELETION, *hosts, "-e", "azlin_force=true")
@@ -182,6 +212,25 @@ def test_a_home_that_waits_for_its_confirmation_may_be_on_any_storage(arm, ansib
     assert "in use: here (has an unfinished transaction)." in refused.stdout
     assert "here may have a home on it: it has an unfinished transaction" in reported.stdout, reported.stdout
     assert writes(arm) == []
+
+
+@pytest.mark.parametrize("playbook", ["delete", "cleanup", "report", "provision"])
+def test_a_limit_that_leaves_localhost_out_is_no_success(arm, ansible, tmp_path, playbook):
+    """As with most inventories, localhost is in none of its groups."""
+    groups = {"azlin_hosts": {"hosts": {"here": {"ansible_connection": "local"}}}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+    arguments = (*DELETION[1:], "-e", "azlin_report_path=report.html", "-e", "azlin_vm_name=here")
+
+    def play(limit):
+        return ansible(
+            "ansible-playbook", f"azlin.storage.{playbook}", "-i", "inventory.json", "--limit", limit, *arguments
+        )
+
+    refused = play("here")
+    assert refused.returncode != 0 and "--limit 'worker-1:localhost'" in refused.stdout, refused.stdout
+    assert "TASK [Look at the host]" not in refused.stdout and arm.requests() == []
+    admitted = play("here:localhost")
+    assert "leaves out localhost" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout
 
 
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
@@ -224,7 +273,7 @@ ANSWERS = {
             "home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home"},
             "hosts": [{"host": "here", "user": "daemon"}, {"host": "elsewhere", "user": "ops"}],
         },
-        ["here/daemon", "here/daemon", "elsewhere/ops"],
+        ["here/daemon", "elsewhere/ops"],
     ),
     "home without an answer of the server": (
         {"home": {"source": "teamhomes01.file.core.lab.test:/teamhomes01/home"}, "hosts": None},
@@ -249,21 +298,43 @@ ANSWERS = {
 
 
 def test_what_hosts_answer_is_understood(ansible, tmp_path):
-    """The playbook's own task, with the answers that hosts can give."""
-    task = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())[0]["tasks"][-1]
+    """The playbook's own expressions, with the answers that hosts can give."""
+    _check, asking, deleting = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())
+    note = asking["tasks"][-1]
+    delete = next(task for task in deleting["tasks"] if "azlin.storage.azlin_nfs_storage" in task)
     tasks = []
     for answer, expected in ANSWERS.values():
-        tasks.append({**task, "vars": {**task["vars"], "azlin_told": answer}})
-        tasks.append({"ansible.builtin.assert": {"that": f"azlin_uses == {expected!r}"}})
+        tasks.append({**note, "vars": {**note["vars"], "azlin_told": answer}})
+        used_by = delete["azlin.storage.azlin_nfs_storage"]["used_by"]
+        about = {**delete["vars"], "azlin_used_by": used_by, "azlin_storage_name": "teamhomes01", "azlin_share": "home"}
+        tasks.append({"ansible.builtin.assert": {"that": f"azlin_used_by == {expected!r}"}, "vars": about})
     play = {"hosts": "azlin_hosts", "gather_facts": False, "tasks": tasks}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    values = ["-e", "azlin_storage_name=teamhomes01", "-e", "azlin_user=daemon"]
-    # What this host is attached to is not what is to be deleted.
-    here = {"ansible_connection": "local", "azlin_share": "projects"}
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
 
-    done = ansible("ansible-playbook", "play.yml", *inventory(tmp_path, here=here), *values)
+    done = ansible("ansible-playbook", "play.yml", *hosts, "-e", "azlin_user=daemon")
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("share", ["home", "projects"])
+def test_hosts_are_asked_about_the_storage_that_a_play_imports_the_deletion_for(arm, ansible, tmp_path, share):
+    """Variables of an import are no variables of localhost; and what a host has by the inventory is not meant."""
+    run_module("azlin_nfs_storage", **storage(share=share))
+    about = {"azlin_storage_name": "teamhomes01", "azlin_resource_group": GROUP, "azlin_confirm": "teamhomes01"}
+    given = {**about, "azlin_share": share, "azlin_user": "daemon"}
+    (tmp_path / "play.yml").write_text(json.dumps([{"import_playbook": "azlin.storage.delete", "vars": given}]))
+    hosts = inventory(tmp_path, here={"ansible_connection": "local", "azlin_share": "other"})
+    # It beats what this machine, which has no such home, says of itself.
+    told = {"home": {"source": f"teamhomes01.file.core.lab.test:/teamhomes01/{share}"}, "hosts": None}
+    values = ["-e", json.dumps({"azlin_told": told, "ansible_become": False})]
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", "play.yml", *hosts, *values)
+
+    assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
+    assert "here/daemon" in done.stdout
+    assert writes(arm) == []
 
 
 def test_servers_are_not_verified_without_a_client(ansible, tmp_path):

@@ -25,13 +25,61 @@ def test_user_data_for_a_storage_that_is_there(arm, ansible, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "worker-9.yml").read_text(encoding="utf-8")
     assert text.startswith("#cloud-config\n")
-    wanted = json.loads(yaml.safe_load(text)["runcmd"][0][3])
+    wanted = user_data(tmp_path / "worker-9.yml")
     assert (wanted["source"], wanted["user"], wanted["client"]) == (source, "azureuser", "nfs")
     assert "worker-9 is not in the inventory yet" in done.stdout
     assert writes(arm) == []
 
     again = ansible(*argv)
     assert "changed=0" in again.stdout and again.returncode == 0
+
+
+def user_data(path):
+    """What the first boot is told, of user-data in a file."""
+    return json.loads(yaml.safe_load(path.read_text(encoding="utf-8"))["runcmd"][0][3])
+
+
+def test_the_first_boot_is_told_what_attach_is_going_to_be_told(arm, ansible, tmp_path):
+    """The machine is one of azlin_hosts, whatever the inventory says of localhost."""
+    source = run_module("azlin_nfs_storage", **storage(share="projects"))["storage"]["nfs_endpoint"]
+    wanted = {"user": "dev", "home": "/srv/dev", "client": "aznfs", "mount_timeout": 45, "manage_selinux": False}
+    lists = {"local_paths": [".cache"], "mount_options": ["actimeo=30"]}
+    variables = {"share": "projects", **wanted, **lists}
+    localhost = {"ansible_connection": "local", "azlin_share": "home", "azlin_user": "somebody"}
+    groups = {
+        "ungrouped": {"hosts": {"localhost": localhost}},
+        "azlin_hosts": {"vars": {f"azlin_{name}": value for name, value in variables.items()}},
+    }
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+    argv = ("ansible-playbook", "azlin.storage.provision", "-i", "inventory.json", *NAMES)
+
+    done = ansible(*argv, "-e", "azlin_user_data_file=worker-9.yml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = user_data(tmp_path / "worker-9.yml")
+    assert source.endswith("/projects") and told["source"] == source
+    assert {name: told[name] for name in (*wanted, *lists)} == {**wanted, **lists}
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "told"),
+    [
+        ({"azlin_client": "smb"}, (), "value of azlin_client must be one of"),
+        ({}, ("--limit", "worker-1:localhost"), "--limit leaves worker-9 out"),
+    ],
+)
+def test_what_is_wanted_of_the_machine_is_known_before_anything_is_asked_of_azure(
+    arm, ansible, tmp_path, variables, options, told
+):
+    (tmp_path / "inventory.json").write_text(
+        json.dumps({"azlin_hosts": {"hosts": {"worker-1": {}}, "vars": variables}})
+    )
+    argv = ("ansible-playbook", "azlin.storage.provision", "-i", "inventory.json", *NAMES, *options)
+
+    done = ansible(*argv, "-e", "azlin_user_data_file=worker-9.yml")
+
+    assert done.returncode != 0 and told in done.stdout + done.stderr, done.stdout + done.stderr
+    assert arm.requests() == [] and not (tmp_path / "worker-9.yml").exists()
 
 
 def test_a_storage_that_is_not_there_is_told_before_there_is_a_machine(arm, ansible, tmp_path):

@@ -135,12 +135,12 @@ def test_cleanup_lets_a_host_that_cannot_be_asked_speak_for_every_storage(arm, a
     hosts = inventory(tmp_path, here=HERE, gone=GONE)
 
     refused = cleanup(ansible, hosts, azlin_cleanup_confirm="teamhomes01/home")
-    limited = cleanup(ansible, [*hosts, "--limit", "localhost"])
+    limited = cleanup(ansible, [*hosts, "--limit", "here:localhost"])
 
     assert refused.returncode != 0 and "teamhomes01/home cannot go" in refused.stdout
     assert "unknown: gone may have a home on it: it could not be asked (" in refused.stdout
-    for name in ("here", "gone"):
-        assert f"unknown: {name} may have a home on it: it was not asked" in limited.stdout
+    assert "unknown: gone may have a home on it: it was not asked" in limited.stdout
+    assert "here may have" not in limited.stdout
     assert names(arm) == ["teamhomes01"]
 
 

@@ -194,7 +194,7 @@ def _number(option, value, least, most):
 def _networks(option, values):
     remedy = "List the addresses and networks of the clients, for example [10.30.1.0/24]."
     if not isinstance(values, (list, tuple)) or not values:
-        raise invalid(option, values, "nobody may mount", remedy)
+        raise invalid(option, values, "it is not a list" if values else "nobody may mount", remedy)
     networks = []
     for value in values:
         try:

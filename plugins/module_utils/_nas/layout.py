@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import inspect
+import re
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.nas import EXPORTED, EXPORTS
 from ansible_collections.azlin.storage.plugins.module_utils._nas import copier
@@ -48,6 +49,18 @@ InaccessiblePaths=-/run/dbus
 def unit(server, suffix):
     """The name of a unit of a server: its ``.service``, ``-seed.timer`` and so on."""
     return f"{PREFIX}{server['name']}{suffix}"
+
+
+def unit_of(path):
+    """The name of the unit that a configuration is for, or None of another file."""
+    folder, _slash, name = path.rpartition("/")
+    return f"{PREFIX}{name[: -len('.conf')]}.service" if folder == CONFIGURATION and name.endswith(".conf") else None
+
+
+def port(text):
+    """The port in a configuration, or None."""
+    found = re.search(r"^ *NFS_Port = ([0-9]+);$", text, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def mount_unit(server):

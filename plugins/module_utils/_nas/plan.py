@@ -87,12 +87,18 @@ def in_order_of_stopping(stale, seen, wanted, changed):
     return sorted(names & (seen.running | seen.enabled), key=lambda name: (name.endswith(".mount"), name))
 
 
+def own_ports(seen):
+    """The ports of servers that run: one that is not wanted any more stops before another starts."""
+    return {layout.port(text) for path, text in seen.files.items() if layout.unit_of(path) in seen.running}
+
+
 def check(seen, wanted):
     """Refuse what this host cannot do."""
     needed = 0
+    others = seen.listening - own_ports(seen)
     for server in wanted:
         size, image = server["size_mib"] * MIB, layout.image(server)
-        if layout.unit(server, ".service") not in seen.running and server["port"] in seen.listening:
+        if layout.unit(server, ".service") not in seen.running and server["port"] in others:
             raise invalid(
                 f"{OPTION}[{server['name']}].port",
                 server["port"],

@@ -79,3 +79,11 @@ def test_bad_options_of_decisions():
         call("growth", storage(), cap="all")
     with pytest.raises(AnsibleFilterError, match="days"):
         call("idle", [storage()], days=0)
+
+
+def test_clients_given_as_text_are_split_as_ansible_does():
+    """So the command line and a survey give them."""
+    wanted = call("nas_servers", [], topology="production7", clients=["10.30.1.0/24", "10.0.0.7"])
+    assert call("nas_servers", [], topology="production7", clients="10.30.1.0/24,10.0.0.7") == wanted
+    with pytest.raises(AnsibleFilterError, match="clients: .* is not a list"):
+        call("nas_servers", [], topology="production7", clients={"10.30.1.0/24": True})

@@ -38,6 +38,11 @@ def test_it_is_cloud_config_that_azure_takes_with_long_lists_too():
     assert len(home_user_data(SOURCE, local_paths=paths).encode()) < MOST_BYTES
 
 
+def test_there_is_room_for_what_users_add():
+    """docs/provision.md tells this number. Code that makes it more is shortened elsewhere, or packed better."""
+    assert len(home_user_data(SOURCE).encode()) < 64_500
+
+
 def test_the_role_installs_the_same_packages():
     text = facts.read("roles/nfs_home/tasks/packages.yml")
     assert [f"'{family}': '{package}'" in text for family, package in mounts._PACKAGES.items()] == [True] * 3
@@ -100,3 +105,8 @@ def _plain(text):
 def test_a_text_keeps_its_own_hashes_and_blank_lines():
     text = '"""Documentation."""\n\nTEXT = """# no comment\n\nend"""  # a comment\nONE = "#"\n'
     assert _host_code.bare(text) == 'TEXT = """# no comment\n\nend"""\nONE = "#"\n'
+
+
+def test_a_line_that_goes_on_is_one_line_but_for_a_text_in_it():
+    text = 'CALL = f(\n    # why\n    {"a": [1,\n           2]},\n\n    """x\n    (\n  y""",\n)\nONE = 1\n'
+    assert _host_code.bare(text) == 'CALL = f( {"a": [1, 2]}, """x\n    (\n  y""", )\nONE = 1\n'

@@ -122,6 +122,21 @@ def test_a_port_of_somebody_else_is_refused_before_anything_is_done():
         plan(seen, SERVERS)
 
 
+def test_a_server_under_a_new_name_takes_the_port_of_the_one_that_is_stopped_first():
+    last = {"name": "nas-output-4", "role": "output", "port": 32156, "fsid": 7}
+    renamed = [*SERVERS[:-1], *nas.servers([last], "", ["10.30.1.0/24"], HOSTS)]
+    steps = [(step.action, step.target) for step in plan(running(), renamed)]
+    stopped = steps.index(("stop", "nas_lab-nas-output-3.service"))
+    assert stopped < steps.index(("start", "nas_lab-nas-output-4.service"))
+
+
+def test_a_port_of_a_server_that_runs_no_more_is_whoever_listens_on_it():
+    seen = running()
+    seen.running.remove("nas_lab-nas-backup.service")
+    with pytest.raises(AzlinError, match="32153.*something else listens"):
+        plan(seen, SERVERS)
+
+
 def test_a_file_system_is_never_made_anew_for_another_size():
     with pytest.raises(AzlinError, match="500 MiB, and its size is not changed"):
         plan(running(), changed(size_mib=600))

@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
+# Of a play: Ansible templates them without a host.
+KEYWORDS = ("hosts", "serial", "max_fail_percentage")
 PRODUCT = ("meta", "plugins", "roles", "playbooks")
 
 
@@ -57,17 +59,18 @@ def doc_fragments():
 
 
 def argument_spec(playbook):
-    """The variables that a playbook validates before it does anything."""
-    # Before them a playbook may look whether there are hosts, or take a variable by a short name.
+    """The variables that a playbook validates, each in the play that uses it."""
     check = "ansible.builtin.validate_argument_spec"
     tasks = [task for play in load_yaml(f"playbooks/{playbook}.yml") for task in play.get("tasks", [])]
-    return next(task[check] for task in tasks if check in task)["argument_spec"]
+    return {name: spec for task in tasks if check in task for name, spec in task[check]["argument_spec"].items()}
 
 
 def variables(playbook):
     """The variables of a playbook: the validated ones and those that choose and pace its hosts."""
-    pacing = re.findall(r"^  \w+: \"\{\{ (azlin_\w+) \| default\(", read(f"playbooks/{playbook}.yml"), re.MULTILINE)
-    return set(argument_spec(playbook)) | set(pacing)
+    keywords = " ".join(str(play.get(key)) for play in load_yaml(f"playbooks/{playbook}.yml") for key in KEYWORDS)
+    pacing = {name: re.search(r"azlin_\w+", text)[0] for name, text in load_yaml("playbooks/vars/hosts.yml").items()}
+    used = set(re.findall(r"azlin_\w+", keywords)) & set(pacing)
+    return set(argument_spec(playbook)) | {pacing[name] for name in used}
 
 
 def module_documentation(module, part="DOCUMENTATION"):

@@ -31,3 +31,16 @@ def test_a_scenario_has_the_server_run_before_it_creates_a_storage(path):
 
 def test_scenarios_create_storages():
     assert sum("azlin.storage.create" in path.read_text() for path in PREPARED) > 8
+
+
+BASE = facts.load_yaml("molecule/config.yml")["scenario"]
+
+
+@pytest.mark.parametrize("path", facts.files("molecule/*/molecule.yml"), ids=lambda path: path.parent.name)
+def test_a_scenario_that_tried_to_attach_expects_requests_to_azure(path):
+    """Only a run in check mode sends none: an attachment is recorded before it is tried."""
+    scenario = {**BASE, **(facts.load_yaml(path) or {}).get("scenario", {})}
+    steps = scenario["test_sequence"]
+    before = {steps[index - 1] for index, step in enumerate(steps) if step.endswith("shared/untouched.yml")}
+    if before - {"check"}:
+        assert facts.load_yaml(path.parent / "vars.yml")["azure_untouched"] is False
