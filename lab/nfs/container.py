@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import pathlib
 import shutil
 
 from lab.errors import LabError
@@ -17,6 +19,7 @@ from lab.paths import LabPaths
 from lab.processes import run, wait_for
 
 START_SECONDS = 120
+REMOVE_SECONDS = 60
 
 
 def podman(paths: LabPaths) -> list[str]:
@@ -134,5 +137,11 @@ def remove_storage(paths: LabPaths) -> None:
     """Remove container and storage of podman, with what it has left mounted."""
     remove(paths)
     for top in (paths.state / "podman", paths.run):
-        unmount_below(top)
-        shutil.rmtree(top, ignore_errors=True)
+        wait_for(functools.partial(_is_removed, top), REMOVE_SECONDS, f"the end of what is mounted in {top}")
+
+
+def _is_removed(top: pathlib.Path) -> bool:
+    # When a container ends, podman is run once more to clean up, which mounts its storage again.
+    unmount_below(top)
+    shutil.rmtree(top, ignore_errors=True)
+    return not top.exists()

@@ -14,13 +14,15 @@ import threading
 
 import pytest
 
-from lab import cli, processes, recipe
+from lab import cli, mounts, processes, recipe
 from lab.errors import LabError
 from lab.hosts import ssh
 from lab.hosts.addresses import address_of, host_names, mac_of
 from lab.hosts.channels import ask_agent
 from lab.net.metadata import answer, instance_document
+from lab.nfs import container
 from lab.paths import LabPaths
+from lab.processes import run
 
 RESOURCE_ID = "/subscriptions/s-1/resourceGroups/azlin-lab/providers/Microsoft.Compute/virtualMachines/worker-1"
 DOCUMENT = instance_document(RESOURCE_ID, "westus2", "v-1", "10.30.1.11", "00:0d:3a:30:01:0b")
@@ -187,3 +189,23 @@ def test_results_of_benchmarks_outlive_the_lab(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bench"]
     assert cli.main(["down", "--state-dir", str(tmp_path)]) == 0
     assert (tmp_path / "bench" / "seed.json").read_text() == "[]"
+
+
+def test_a_storage_that_podman_mounts_once_more_at_its_end_is_removed(tmp_path, monkeypatch):
+    """Its clean-up after a container comes at a time of its own."""
+    paths = LabPaths.of(tmp_path / "lab")
+    overlay = paths.state / "podman/overlay"
+    overlay.mkdir(parents=True)
+    again = ["mount", "--bind", str(overlay), str(overlay)]
+    late = [again]
+
+    def unmount_below(top):
+        mounts.unmount_below(top)
+        if late:
+            run(late.pop())
+
+    run(again)
+    monkeypatch.setattr(container, "unmount_below", unmount_below)
+    monkeypatch.setattr(container, "remove", lambda _paths: None)
+    container.remove_storage(paths)
+    assert not overlay.parent.exists() and not mounts.mounted(overlay)
