@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import json
+import os
 import pathlib
 import shutil
 
@@ -136,12 +137,18 @@ def remove(paths: LabPaths) -> None:
 def remove_storage(paths: LabPaths) -> None:
     """Remove container and storage of podman, with what it has left mounted."""
     remove(paths)
+    # When a container has ended, podman is run once more to clean up, which mounts its storage again.
+    wait_for(lambda: not _is_used(paths.state / "podman"), REMOVE_SECONDS, "podman's clean-up")
     for top in (paths.state / "podman", paths.run):
-        wait_for(functools.partial(_is_removed, top), REMOVE_SECONDS, f"the end of what is mounted in {top}")
+        unmount_below(top)
+        shutil.rmtree(top, ignore_errors=True)
 
 
-def _is_removed(top: pathlib.Path) -> bool:
-    # When a container ends, podman is run once more to clean up, which mounts its storage again.
-    unmount_below(top)
-    shutil.rmtree(top, ignore_errors=True)
-    return not top.exists()
+def _is_used(storage: pathlib.Path) -> bool:
+    """Whether a process has a path as an argument of its own, as podman and what watches its containers do."""
+    for arguments in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        # One that has ended meanwhile has none.
+        with contextlib.suppress(OSError):
+            if os.fsencode(storage) in arguments.read_bytes().split(b"\0"):
+                return True
+    return False
