@@ -154,24 +154,12 @@ def test_machines_of_another_subscription_that_may_not_be_listed_may_use_the_sto
     assert run_module(MODULE, **DELETION, force=True)["changed"]
 
 
-def test_a_machine_whose_subnet_was_deleted_still_protects_its_storage(arm):
-    """The rule of its subnet is dead, and the only word of the subscription that the machine is in."""
+def attach_by_a_rule(arm):
+    """A machine of the hub has a home on the storage, which admits its subnet."""
     make_hub(arm)
     make_network(arm, hub("virtualNetworks/far"))
     run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
     attach_from_the_hub(arm)
-    arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
-    arm.clear_requests()
-
-    refused = [run_module(MODULE, **DELETION), run_module(MODULE, **storage(network=service_network()))]
-    (listed,) = run_module(INFO)["storages"]
-
-    for answer in refused:
-        assert answer["error_code"] == "in_use" and "far-1 (/home/azureuser)" in answer["msg"]
-    assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
-    assert writes(arm) == []
-    attach_from_the_hub(arm, state="absent")
-    assert run_module(MODULE, **storage(network=service_network()))["storage"]["network"]["deleted_subnets"] == []
 
 
 def assert_still_asked(arm):
@@ -181,12 +169,24 @@ def assert_still_asked(arm):
     assert [one["name"] for one in listed["attached_vms"]] == ["far-1"]
 
 
+def test_a_machine_whose_subnet_was_deleted_still_protects_its_storage(arm):
+    """The rule of its subnet is dead, and the only word of the subscription that the machine is in."""
+    attach_by_a_rule(arm)
+    arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
+    arm.clear_requests()
+
+    refused = [run_module(MODULE, **DELETION), run_module(MODULE, **storage(network=service_network()))]
+
+    for answer in refused:
+        assert answer["error_code"] == "in_use" and "far-1 (/home/azureuser)" in answer["msg"]
+    assert_still_asked(arm)
+    attach_from_the_hub(arm, state="absent")
+    assert run_module(MODULE, **storage(network=service_network()))["storage"]["network"]["deleted_subnets"] == []
+
+
 def test_a_rule_stays_while_nobody_may_say_which_machines_are_behind_it(arm):
     """Without the rule of the deleted subnet, the next deletion would not ask its subscription any more."""
-    make_hub(arm)
-    make_network(arm, hub("virtualNetworks/far"))
-    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
-    attach_from_the_hub(arm)
+    attach_by_a_rule(arm)
     arm.request("DELETE", hub("virtualNetworks/far/subnets/homes"), api_version=NETWORK_API)
     arm.faults({**MACHINES_OF_THE_HUB, "status": 403, "code": "AuthorizationFailed"})
     arm.clear_requests()
@@ -201,10 +201,7 @@ def test_a_rule_stays_while_nobody_may_say_which_machines_are_behind_it(arm):
 
 def test_a_rule_that_a_private_endpoint_replaced_still_protects_the_storage(arm):
     """Somebody closed the public endpoint by hand; the rule admits nobody, and tells of another subscription."""
-    make_hub(arm)
-    make_network(arm, hub("virtualNetworks/far"))
-    run_module(MODULE, **storage(network=WAYS_FROM_THE_HUB["subnets"]()))
-    attach_from_the_hub(arm)
+    attach_by_a_rule(arm)
     endpoint = {
         "subnet": {"id": network_id(arm, "virtualNetworks/lab-vnet/subnets/endpoints")},
         "privateLinkServiceConnections": [
