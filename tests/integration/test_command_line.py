@@ -163,6 +163,15 @@ def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, t
     assert play("play.yml", "-e", "azlin_max_fail_percentage=50") == [True, True, True]
 
 
+@pytest.mark.parametrize(("size", "usable"), [("abc", False), ([1, "x"], False), ("25%", True), ([1, "50%"], True)])
+def test_batches_that_are_no_number_are_refused_by_name(ansible, tmp_path, size, usable):
+    given = {"azlin_serial": size, "azlin_storage_name": "Not_A_Name"}
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+    done = ansible("ansible-playbook", "azlin.storage.attach", *hosts, "-e", json.dumps(given))
+    assert done.returncode != 0 and "Traceback" not in done.stdout + done.stderr
+    assert ("azlin_serial: " in done.stdout) is not usable and ("Not_A_Name" in done.stdout) is usable, done.stdout
+
+
 UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]
 UNCONFIRMED += ["-e", "ansible_become=false", "-e", "azlin_user=daemon"]
 DELETION = [*UNCONFIRMED, "-e", "azlin_confirm=teamhomes01"]
