@@ -29,7 +29,6 @@ SOURCE = f"{ACCOUNT}.file.core.lab.test:/{ACCOUNT}/{SHARE}"
 HOST = "worker-1"
 CODE = "/opt/azlin-bench"
 MOUNT = "/mnt/bench"
-KEPT = f"{MOUNT}/kept"
 BACK = "/home/back"
 JOBS = 16
 TOOLS = {
@@ -121,19 +120,15 @@ class Bench:
         """Where the server keeps what the guest sees on the share."""
         return volumes.mount_of(self.paths, ACCOUNT, SHARE) / pathlib.PurePath(path).relative_to(MOUNT)
 
-    def seed(self, case: str, tool: str, home: str, keep: bool = False) -> dict:
-        """One copy to the share."""
+    def seed(self, case: str, tool: str, home: str) -> tuple[str, dict]:
+        """One copy to the share: its name there, which no other copy had, and what was measured."""
+        # The server keeps for a while what was behind a name that is removed here behind its back.
         target = f"{MOUNT}/{tool}-{self.number}"
-        done = self.measure(case, tool, home, target)
-        if keep:
-            self.on_server(target).rename(self.on_server(KEPT))
-        else:
-            self.remove(target)
-        return done
+        return target, self.measure(case, tool, home, target)
 
-    def back(self, case: str, tool: str) -> None:
-        """One copy of what ``seed(..., keep=True)`` left, to the disk."""
-        self.measure(case, tool, KEPT, BACK)
+    def back(self, case: str, tool: str, copy: str) -> None:
+        """One copy of what ``seed`` left on the share, to the disk."""
+        self.measure(case, tool, copy, BACK)
         self.on("rm", "-rf", BACK)
 
     def remove(self, path: str) -> None:
@@ -168,11 +163,11 @@ def there_and_back(bench: Bench, what: str, home: str, latencies: list[int], too
     """A home with all tools, to the share and from it."""
     for milliseconds in latencies:
         bench.latency(milliseconds)
+        copies = [bench.seed(f"{what} to the share, {milliseconds} ms", tool, home)[0] for tool in tools]
         for tool in tools:
-            bench.seed(f"{what} to the share, {milliseconds} ms", tool, home, keep=tool == tools[0])
-        for tool in tools:
-            bench.back(f"{what} from the share, {milliseconds} ms", tool)
-        bench.remove(KEPT)
+            bench.back(f"{what} from the share, {milliseconds} ms", tool, copies[0])
+        for copy in copies:
+            bench.remove(copy)
     bench.on("rm", "-rf", home)
 
 
@@ -181,7 +176,7 @@ def whole_home(bench: Bench, files: int, milliseconds: int) -> str:
     home = "/home/whole"
     bench.script("home", home, str(files))
     bench.latency(milliseconds)
-    done = bench.seed(f"{files} files to the share, {milliseconds} ms, alone", "ours", home)
+    _copy, done = bench.seed(f"{files} files to the share, {milliseconds} ms, alone", "ours", home)
     bench.on("rm", "-rf", home)
     return (
         f"{files} files, {milliseconds} ms: {done['files'] / done['seconds']:.0f} files/s,"
