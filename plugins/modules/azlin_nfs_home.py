@@ -328,7 +328,7 @@ merged:
 host_record:
   description:
     - What became of this host's record on the share, by which other hosts know it. V(written), V(removed), or V(left)
-      when the share could not be reached for that.
+      when the share could not be reached or written for that.
     - C(null) when there was nothing to do about it, and in check mode.
   type: str
   returned: success
@@ -418,7 +418,7 @@ def _warn(module, result):
         kept = result["merged"]["kept"]
         module.warn(f"{len(kept)} names differ and stayed as they are on the share: {', '.join(kept[:10])}")
     if result["host_record"] == "left":
-        module.warn("This host's record on the share could not be reached, and stays as it is.")
+        module.warn("This host's record on the share could not be written, and stays as it is.")
     if result["holders"]:
         module.warn(f"Programs still use the home as it was before: {describe(result['holders'][:10])}")
 

@@ -65,16 +65,20 @@ def write(share, user, home, vm_id=None):
 
 
 def touch(share, user, home, timeout=TIMEOUT):
-    """Note on a mounted home that this host was seen now; True if that worked within ``timeout`` seconds.
+    """Note on a mounted home that this host was seen now.
 
     As the user, whose folder it is, so that it works however the share squashes; never an error.
+
+    :returns: whether that worked; None when the server did not answer within ``timeout`` seconds.
     """
 
     try:
         users.call_as(user, lambda: write(share, user, home), timeout)
         return True
-    except (child.ChildFailed, child.ChildTimeout):
+    except child.ChildFailed:
         return False
+    except child.ChildTimeout:
+        return None
 
 
 def remove(share, user):

@@ -83,14 +83,16 @@ def remount(host):
 
     Returns 1 when a transaction is still open, or something has failed, else 0.
     """
+    renewed = {}
     while True:
         status = boot(host)
-        mounted = [_attempt(_mounted, name, host) for name in journals.users(host.state_dir)]
-        if False not in mounted:
-            break
+        mounted = {name: _attempt(_mounted, name, host) for name in journals.users(host.state_dir)}
+        for name in mounted:
+            if mounted[name] and name not in renewed:
+                renewed[name] = _attempt(_renew, name, host)
+        if False not in mounted.values():
+            return 1 if None in (*mounted.values(), *renewed.values()) else status
         time.sleep(_REMOUNT_POLL)
-    renewed = [_attempt(_renew, name, host) for name in journals.users(host.state_dir)]
-    return 1 if None in mounted + renewed else status
 
 
 def _attempt(action, user_name, host, *arguments):

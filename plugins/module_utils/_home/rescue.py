@@ -75,10 +75,20 @@ def renew(host, home, user):
     parent, name = os.path.split(home)
     with _without_mounts(host, parent) as view:
         path = os.path.join(view, name)
-        if is_rescue(path) and keys.ensure(path, wanted, _ROOT, shown=home):
-            # Nobody but root can change what a path means in here.
-            os.chmod(os.path.join(path, keys.DIRECTORY, keys.FILE), 0o644)
-            os.chmod(os.path.join(path, keys.DIRECTORY), 0o755)
+        if is_rescue(path):
+            keys.ensure(path, wanted, _ROOT, shown=home)
+            _open_keys(os.path.join(path, keys.DIRECTORY))
+
+
+def _open_keys(directory):
+    """Let sshd read the keys as the user, also those that a renewal wrote which was cut off before it came to this.
+
+    Nobody but root can change what a path means in there.
+    """
+    file = os.path.join(directory, keys.FILE)
+    if os.path.exists(file):
+        os.chmod(file, 0o644)
+        os.chmod(directory, 0o755)
 
 
 @contextmanager

@@ -126,15 +126,18 @@ def seen(host, user, home):
     """Renew what a share and this host know of each other, where a home is found on it: the host's record there, and
     the keys here that open when the server is away. Returns what became of the record, and warnings.
     """
-    if not records.touch(home, user, home):
-        return "left", []
+    written = records.touch(home, user, home)
+    record = "written" if written else "left"
+    if written is None:
+        # Reading its keys would wait for the server as well.
+        return record, []
     try:
         rescue.renew(host, home, user)
     except (AzlinError, OSError) as error:
         # The home itself is as it should be, and every run and every boot tries again.
         why = transaction.text_of(error)
-        return "written", [f"Keys that were added on the share do not open {home} while the server is away: {why}"]
-    return "written", []
+        return record, [f"Keys that were added on the share do not open {home} while the server is away: {why}"]
+    return record, []
 
 
 def _seen(host, request):
@@ -160,6 +163,8 @@ def _settle(host, request, journal):
     if request.state == "attached":
         ways = [(one.client, one.local_paths) for one in (request, earlier.request)]
         same = same and ways[0] == ways[1]
+    if request.state == "detached":
+        same = same and type(earlier) is _detachment(request)
     if waiting["state"] == "unconfirmed" and same and confirmation.is_new_login(waiting["confirm"]):
         transaction.confirm(earlier, journal)
     else:
@@ -174,6 +179,11 @@ def _choose(host, request, journal):
     if situation.source is None or (situation.attachment is None and not host.mounter.is_share(situation.mount)):
         return None
     preflight.check_detach(host, situation, request)
+    return _detachment(request)
+
+
+def _detachment(request):
+    """The class of the way back that a request wants."""
     return detach.Detach if request.copy_back == "full" else detach.DetachToBackup
 
 

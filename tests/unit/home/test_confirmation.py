@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
     confirmation,
     copier,
+    folder,
     guard,
     manifest,
     records,
@@ -122,6 +124,17 @@ def test_another_run_that_wants_something_else_undoes_it(world, login):
     assert dict(world.snapshot(), names=None) == dict(before, names=None)
 
 
+@pytest.mark.parametrize("first, then, action", [("none", "full", "detach"), ("full", "none", "detach_to_backup")])
+def test_another_way_to_detach_undoes_the_one_that_waits(world, login, first, then, action):
+    world.apply()
+    write(world.home, "since", "written on the share")
+    world.apply("detached", copy_back=first, confirm_timeout=60)
+    login("8")
+    result = world.apply("detached", copy_back=then, confirm_timeout=0)
+    assert result["action"] == action and result["recovered"]
+    assert os.path.exists(os.path.join(world.home, "since")) == (then == "full")
+
+
 def test_whoever_got_a_key_on_the_share_can_confirm_that_the_old_home_is_back(world, login):
     world.apply()
     write(world.home, ".ssh/authorized_keys", f"{OTHER_KEY}\n", 0o600)
@@ -206,6 +219,30 @@ def test_the_keys_of_a_home_that_was_adopted_open_without_the_server_too(base, s
         confirm(world, awaited["id"])
     subprocess.run(["umount", world.home], check=True)
     assert read(world.home, ".ssh/authorized_keys") == f"# my keys\n{KEY}\n{OTHER_KEY}\n".encode()
+
+
+def test_keys_on_a_share_that_cannot_be_written_open_without_the_server_too(world):
+    world.apply()
+    write(world.home, ".ssh/authorized_keys", f"{KEY}\n{OTHER_KEY}\n")
+    hosts = os.path.join(world.home, folder.DIRECTORY, records.DIRECTORY)
+    shutil.rmtree(hosts)
+    write(world.home, hosts, "no directory")
+    result = world.apply()
+    assert not result["changed"] and result["host_record"] == "left"
+    subprocess.run(["umount", world.home], check=True)
+    assert OTHER_KEY.encode() in read(world.home, ".ssh/authorized_keys")
+
+
+def test_keys_that_a_renewal_left_closed_are_opened_by_the_next(world):
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    file = os.path.join(world.home, ".ssh", "authorized_keys")
+    for path in (file, os.path.dirname(file)):
+        os.chmod(path, 0o600)
+    assert world.apply()["action"] == "mount"
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    assert [os.stat(path).st_mode & 0o777 for path in (file, os.path.dirname(file))] == [0o644, 0o755]
 
 
 @pytest.mark.parametrize("action", ["attached", "detached"])
@@ -494,6 +531,33 @@ def fail(_operation):
 
 def attach_facts(world):
     return {"home": world.home, "source": SOURCE, "fstab_before": None, "fstab_after": None}
+
+
+class ServerStillAway(Exception):
+    """Ends a wait that would not end."""
+
+
+def test_a_server_that_is_away_keeps_nobody_elses_keys_waiting(world, monkeypatch):
+    world.apply()
+    write(world.home, ".ssh/authorized_keys", f"{KEY}\n{OTHER_KEY}\n")
+    other = Journal(world.host.state_dir, "aaa")
+    other.begin("x", "mount", attach_facts(world))
+    other.close("undone", "a test")
+    mounted = recover._mounted
+    monkeypatch.setattr(recover, "_mounted", lambda host, name: name != "aaa" and mounted(host, name))
+
+    sleep = time.sleep
+
+    def give_up(seconds):
+        if seconds == recover._REMOUNT_POLL:
+            raise ServerStillAway
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", give_up)
+    with pytest.raises(ServerStillAway):
+        recover.remount(world.host)
+    subprocess.run(["umount", world.home], check=True)
+    assert OTHER_KEY.encode() in read(world.home, ".ssh/authorized_keys")
 
 
 def test_another_run_that_works_keeps_nobody_from_being_mounted(world, login, tmp_path):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 
+import jinja2
 import pytest
+from ansible.plugins.test.core import failed
 
 from tests.unit.repo import facts
 
@@ -55,6 +57,27 @@ def test_what_is_taken_as_it_is_is_found():
     assert taken_as_they_are("azlin_force or other | bool", names) == ["azlin_force"]
     assert taken_as_they_are("azlin_force | default(false) | bool", names) == []
     assert taken_as_they_are("azlin_force is defined and azlin_force|bool", names) == []
+
+
+@pytest.mark.parametrize(
+    "result, undone",
+    [
+        ({"failed": True, "error_code": "copy_failed"}, True),
+        # Killed, or cut off: nothing says how far it came.
+        ({"failed": True, "msg": "MODULE FAILURE"}, True),
+        # Another run has the home in hand. What that one does is not undone, however it stands by then.
+        ({"failed": True, "error_code": "journal_conflict"}, False),
+        ({"failed": False}, False),
+        (None, False),
+    ],
+)
+def test_only_what_a_run_may_have_left_itself_is_undone(result, undone):
+    block = facts.load_yaml("roles/nfs_home/tasks/main.yml")[0]
+    environment = jinja2.Environment(autoescape=True)
+    environment.tests["failed"] = failed
+    known = {} if result is None else {"nfs_home_result": result}
+    (condition,) = conditions({"when": block["always"][0]["when"]})
+    assert environment.compile_expression(condition)(**known) is undone
 
 
 # How the controller is to run a module. A Python found by search may be one without the libraries. What the inventory
