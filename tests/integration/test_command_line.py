@@ -163,13 +163,31 @@ def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, t
     assert play("play.yml", "-e", "azlin_max_fail_percentage=50") == [True, True, True]
 
 
-@pytest.mark.parametrize(("size", "usable"), [("abc", False), ([1, "x"], False), ("25%", True), ([1, "50%"], True)])
-def test_batches_that_are_no_number_are_refused_by_name(ansible, tmp_path, size, usable):
-    given = {"azlin_serial": size, "azlin_storage_name": "Not_A_Name"}
-    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
-    done = ansible("ansible-playbook", "azlin.storage.attach", *hosts, "-e", json.dumps(given))
+@pytest.mark.parametrize("place", ["extra variable", "group variable"])
+@pytest.mark.parametrize(
+    ("name", "value", "usable"),
+    [
+        ("azlin_serial", "abc", False),
+        ("azlin_serial", [1, "x"], False),
+        ("azlin_serial", "25%", True),
+        ("azlin_serial", [1, "50%"], True),
+        ("azlin_max_fail_percentage", "abc", False),
+        ("azlin_max_fail_percentage", 101, False),
+        ("azlin_max_fail_percentage", -1, False),
+        ("azlin_max_fail_percentage", 12.5, True),
+        ("azlin_max_fail_percentage", "100%", True),
+        ("azlin_max_fail_percentage", "", True),
+    ],
+)
+def test_batches_that_are_no_number_are_refused_by_name(ansible, tmp_path, place, name, value, usable):
+    here = {"ansible_connection": "local", "ansible_become": False}
+    group = {name: value} if place == "group variable" else {}
+    given = {"azlin_storage_name": "Not_A_Name", **({} if group else {name: value})}
+    groups = {"azlin_hosts": {"hosts": {"one": here, "two": here}, "vars": group}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+    done = ansible("ansible-playbook", "azlin.storage.attach", "-i", "inventory.json", "-e", json.dumps(given))
     assert done.returncode != 0 and "Traceback" not in done.stdout + done.stderr
-    assert ("azlin_serial: " in done.stdout) is not usable and ("Not_A_Name" in done.stdout) is usable, done.stdout
+    assert (f"{name}: " in done.stdout) is not usable and ("Not_A_Name" in done.stdout) is usable, done.stdout
 
 
 UNCONFIRMED = ["azlin.storage.delete", "-e", "azlin_storage_name=teamhomes01", "-e", f"azlin_resource_group={GROUP}"]

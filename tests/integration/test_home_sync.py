@@ -254,6 +254,36 @@ def test_hosts_that_are_to_have_different_files_are_refused(box, share, tmp_path
     assert box.inside("find", str(share), "-type", "f") == ""
 
 
+def test_what_an_earlier_batch_was_to_have_counts(box, share, tmp_path):
+    fill(tmp_path / "source", 1, 10)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine").touch()
+    hosts = {"one": {}, "two": {"azlin_sync_source": str(other)}}
+    status, output, numbers = sync(box, share, tmp_path, hosts, azlin_serial=1)
+    assert status == 2 and numbers.get("succeeded") == 1, output
+    assert "home_sync_source" in output and "for two and the hosts of earlier batches" in output, output
+
+
+def test_a_later_play_may_copy_something_else(box, share, tmp_path):
+    plays = []
+    for name in ("source", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"from_{name}").touch()
+        wanted = {
+            "home_sync_source": str(tmp_path / name),
+            "home_sync_user": sshd.USER,
+            "home_sync_path": str(share),
+            "home_sync_manage_packages": False,
+        }
+        task = {"ansible.builtin.include_role": {"name": "azlin.storage.home_sync"}, "vars": wanted}
+        plays.append({"hosts": "azlin_hosts", "gather_facts": False, "serial": 1, "tasks": [task]})
+    (tmp_path / "play.yml").write_text(json.dumps(plays))
+    status, output, _numbers = sync(box, share, tmp_path, {"one": {}, "two": {}}, tmp_path / "play.yml")
+    assert status == 0, output
+    assert "from_other" in box.inside("find", str(share), "-type", "f")
+
+
 def test_a_host_key_that_is_not_known_ends_it(box, tmp_path):
     source = tmp_path / "source"
     fill(source, 1, 10)

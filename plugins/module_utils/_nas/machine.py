@@ -24,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._nas import layout
 from ansible_collections.azlin.storage.plugins.module_utils._nas.plan import Seen
 
 PROGRAMS = ("ganesha.nfsd", "python3", "rsync", "mkfs.ext4", "systemctl")
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # rsync(1) and the servers may take a while on a slow machine; a hanging systemctl must not hang a run for ever.
 SYSTEMCTL_SECONDS = 900
 LISTEN = "0A"
@@ -31,7 +32,7 @@ LISTEN = "0A"
 
 def require_programs():
     """Fail if a program is missing that a server needs."""
-    missing = [name for name in PROGRAMS if not shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")]
+    missing = [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
     if missing:
         raise AzlinError(
             "unsupported",
@@ -225,7 +226,7 @@ def answers(port):
 
 def run(argv, timeout=SYSTEMCTL_SECONDS):
     """Run a program and return its output."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
         argv, check=False, capture_output=True, text=True, env=environment, timeout=timeout, stdin=subprocess.DEVNULL
     )

@@ -9,7 +9,9 @@ import jinja2
 import pytest
 import yaml
 from jinja2 import nodes
+from jinja2.nativetypes import NativeEnvironment
 
+from ansible_collections.azlin.storage.plugins.filter import nas_manifests, nas_servers
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import ERROR_CODES
 from tests.unit.repo import facts
 
@@ -135,6 +137,35 @@ def test_readme_tells_the_defaults_of_a_playbook(playbook):
     # Those that are a value and nothing else.
     told = {codes(row[0])[0]: yaml.safe_load(row[2][1:-1]) for row in rows if re.fullmatch("`[^`]+`", row[2])}
     assert [(name, value) for name, value in defaults(playbook) if told.get(name, value) != value] == []
+
+
+def examples(path):
+    """The variables of roles in the YAML that a page shows."""
+    for block in re.findall(r"^```yaml\n(.*?)^```", facts.read(path), re.MULTILINE | re.DOTALL):
+        for one in dictionaries(yaml.safe_load(block)):
+            if "role" in one and "vars" in one:
+                yield one["role"].rpartition(".")[2], one["vars"]
+
+
+def test_the_example_of_the_manifests_works():
+    environment = NativeEnvironment()
+    for plugin in (nas_servers, nas_manifests):
+        named = plugin.FilterModule().filters().items()
+        environment.filters.update({f"azlin.storage.{name}": function for name, function in named})
+    ((role, shown),) = examples("roles/nas_manifests/README.md")
+    defaults_of_role = facts.load_yaml(f"roles/{role}/defaults/main.yml")
+    (written,) = (
+        task["vars"]["__nas_manifests_files"]
+        for task in facts.load_yaml(f"roles/{role}/tasks/main.yml")
+        if "vars" in task
+    )
+    servers = environment.from_string(shown["nas_manifests_servers"]).render()
+    files = environment.from_string(written).render({**defaults_of_role, **shown, "nas_manifests_servers": servers})
+
+    assert len(files) == len(servers) + 2
+    for name, place in shown["nas_manifests_overrides"].items():
+        volume, claim = files[f"{name}.yml"]
+        assert (volume["spec"]["nfs"]["server"], claim["kind"]) == (place["address"], "PersistentVolumeClaim")
 
 
 def test_errors_page_is_the_list_of_error_codes():
