@@ -39,7 +39,8 @@ options:
         names the endpoints that stay.
       - A deletion needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and shares with attached
         homes, as they are recorded in Azure and in O(used_by), and shares with snapshots, unless O(delete_snapshots) is
-        set. The virtual network and the DNS zone stay.
+        set. Homes on a soft-deleted share count where that would go with its account. The virtual network and the DNS
+        zone stay.
     type: str
     choices: [present, absent]
     default: present

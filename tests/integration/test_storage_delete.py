@@ -231,6 +231,22 @@ def test_several_shares_go_together_and_all_are_looked_at_before(arm):
     assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
 
 
+def test_homes_on_a_soft_deleted_share_keep_the_account(arm):
+    """It can be restored as long as its account is there, and the account would go with the last living share."""
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+    attach(share="projects")
+    arm.request("DELETE", storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects"), api_version=STORAGE_API)
+    arm.clear_requests()
+
+    refused = assert_forecast(arm, MODULE, **deletion())
+
+    assert_refused(refused, "in_use", "teamhomes01", "share projects", "worker-1 (/home/azureuser)")
+    assert writes(arm) == []
+    assert run_module(MODULE, **deletion(force=True))["changed"]
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
 def test_a_deletion_that_fails_in_part_says_what_is_gone_and_how_it_comes_back(arm):
     run_module(MODULE, **storage())
     run_module(MODULE, **storage(share="projects"))

@@ -319,11 +319,16 @@ def check_deletion(wanted, present):
     elif not is_own_endpoint(present.endpoint, wanted.account):
         # Nothing is left that could be deleted.
         return
-    for share in (wanted.share, *wanted.more_shares):
+    meant = (wanted.share, *wanted.more_shares)
+    for share in meant:
         doing = f"Deleting {wanted.account.name}/{share}"
         _check_unused(wanted, present, doing, share)
         _check_hosts(wanted, doing)
         _check_snapshots(wanted, present, doing, share)
+    if not other_shares(wanted, present):
+        # The account takes its soft-deleted shares along, which could be restored for the homes on them.
+        for share in sorted(attachments.shares_of(present.virtual_machines, wanted.account.name).difference(meant)):
+            _check_unused(wanted, present, f"Deleting {wanted.account.name} with its share {share}", share)
 
 
 def _check_hosts(wanted, doing):
