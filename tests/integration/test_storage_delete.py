@@ -138,6 +138,33 @@ def test_deletion_has_to_be_confirmed_by_name(arm, confirm):
     assert arm.requests() == []
 
 
+def make_account(arm, kind="FileStorage", sku="Premium_LRS"):
+    """An account that somebody else made and that got our tag."""
+    body = {"location": "westus2", "kind": kind, "sku": {"name": sku}, "tags": {"managed-by": "azlin"}}
+    arm.request("PUT", storage_id(arm, ACCOUNT), {**body, "properties": {}}, STORAGE_API)
+
+
+def test_our_tag_does_not_make_an_account_of_another_kind_ours(arm):
+    make_account(arm, "StorageV2", "Standard_LRS")
+
+    refused = assert_forecast(arm, MODULE, **deletion(force=True))
+
+    assert_refused(refused, "not_managed", "teamhomes01", "'StorageV2'")
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("options", [{}, {"share": "other", "more_shares": ["home"]}])
+def test_a_share_of_another_protocol_is_not_deleted(arm, options):
+    make_account(arm)
+    share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/home")
+    arm.request("PUT", share, {"properties": {"shareQuota": 100, "enabledProtocols": "SMB"}}, STORAGE_API)
+
+    refused = assert_forecast(arm, MODULE, **deletion(force=True, **options))
+
+    assert_refused(refused, "not_managed", "teamhomes01/home", "'SMB'")
+    assert exists(arm, share, STORAGE_API)
+
+
 def test_attached_homes_forbid_deletion(arm):
     run_module(MODULE, **storage())
     attach()
