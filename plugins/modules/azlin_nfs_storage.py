@@ -41,6 +41,7 @@ options:
         FileStorage, shares of another protocol than NFS, shares with attached homes, as they are recorded in Azure and
         in O(used_by), and shares with snapshots, unless O(delete_snapshots) is set. Homes on a
         soft-deleted share count where that would go with its account. The virtual network and the DNS zone stay.
+        Where the account is in another resource group of the subscription, that is an error.
     type: str
     choices: [present, absent]
     default: present

@@ -127,6 +127,16 @@ def test_second_deletion_finds_nothing(arm):
     assert writes(arm) == []
 
 
+def test_a_storage_of_another_resource_group_is_not_taken_for_a_deleted_one(arm):
+    run_module(MODULE, **storage())
+
+    refused = assert_forecast(arm, MODULE, **deletion(resource_group="other-group"))
+
+    assert_refused(refused, "not_found", "teamhomes01", GROUP, "'other-group'")
+    assert refused["causes"][0]["remedy"] == f"Set resource_group: {GROUP}."
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
 @pytest.mark.parametrize("confirm", [None, "", "teamhomes02", "TEAMHOMES01"])
 def test_deletion_has_to_be_confirmed_by_name(arm, confirm):
     run_module(MODULE, **storage())
