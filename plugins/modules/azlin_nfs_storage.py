@@ -37,9 +37,11 @@ options:
       - V(absent) deletes the share, with those of O(more_shares), and, when the account holds no other share, its
         private endpoints that carry the tag C(managed-by=azlin), with their DNS records, and the account. RV(recovery)
         names the endpoints that stay.
-      - A deletion needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) and shares with attached
-        homes, as they are recorded in Azure and in O(used_by), and shares with snapshots, unless O(delete_snapshots) is
-        set. The virtual network and the DNS zone stay.
+      - A deletion needs O(confirm), refuses accounts that lack the tag C(managed-by=azlin) or are not of the kind
+        FileStorage, shares of another protocol than NFS, shares with attached homes, as they are recorded in Azure and
+        in O(used_by), and shares with snapshots, unless O(delete_snapshots) is set. Homes on a
+        soft-deleted share count where that would go with its account. The virtual network and the DNS zone stay.
+        Where the account is in another resource group of the subscription, that is an error.
     type: str
     choices: [present, absent]
     default: present

@@ -127,6 +127,16 @@ def test_second_deletion_finds_nothing(arm):
     assert writes(arm) == []
 
 
+def test_a_storage_of_another_resource_group_is_not_taken_for_a_deleted_one(arm):
+    run_module(MODULE, **storage())
+
+    refused = assert_forecast(arm, MODULE, **deletion(resource_group="other-group"))
+
+    assert_refused(refused, "not_found", "teamhomes01", GROUP, "'other-group'")
+    assert refused["causes"][0]["remedy"] == f"Set resource_group: {GROUP}."
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
 @pytest.mark.parametrize("confirm", [None, "", "teamhomes02", "TEAMHOMES01"])
 def test_deletion_has_to_be_confirmed_by_name(arm, confirm):
     run_module(MODULE, **storage())
@@ -136,6 +146,33 @@ def test_deletion_has_to_be_confirmed_by_name(arm, confirm):
 
     assert result["error_code"] == "confirmation_required"
     assert arm.requests() == []
+
+
+def make_account(arm, kind="FileStorage", sku="Premium_LRS"):
+    """An account that somebody else made and that got our tag."""
+    body = {"location": "westus2", "kind": kind, "sku": {"name": sku}, "tags": {"managed-by": "azlin"}}
+    arm.request("PUT", storage_id(arm, ACCOUNT), {**body, "properties": {}}, STORAGE_API)
+
+
+def test_our_tag_does_not_make_an_account_of_another_kind_ours(arm):
+    make_account(arm, "StorageV2", "Standard_LRS")
+
+    refused = assert_forecast(arm, MODULE, **deletion(force=True))
+
+    assert_refused(refused, "not_managed", "teamhomes01", "'StorageV2'")
+    assert exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
+
+
+@pytest.mark.parametrize("options", [{}, {"share": "other", "more_shares": ["home"]}])
+def test_a_share_of_another_protocol_is_not_deleted(arm, options):
+    make_account(arm)
+    share = storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/home")
+    arm.request("PUT", share, {"properties": {"shareQuota": 100, "enabledProtocols": "SMB"}}, STORAGE_API)
+
+    refused = assert_forecast(arm, MODULE, **deletion(force=True, **options))
+
+    assert_refused(refused, "not_managed", "teamhomes01/home", "'SMB'")
+    assert exists(arm, share, STORAGE_API)
 
 
 def test_attached_homes_forbid_deletion(arm):
@@ -229,6 +266,22 @@ def test_several_shares_go_together_and_all_are_looked_at_before(arm):
     ]
     assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
     assert run_module(MODULE, **storage(more_shares=["projects"]))["error_code"] == "invalid_argument"
+
+
+def test_homes_on_a_soft_deleted_share_keep_the_account(arm):
+    """It can be restored as long as its account is there, and the account would go with the last living share."""
+    run_module(MODULE, **storage())
+    run_module(MODULE, **storage(share="projects"))
+    attach(share="projects")
+    arm.request("DELETE", storage_id(arm, f"{ACCOUNT}/fileServices/default/shares/projects"), api_version=STORAGE_API)
+    arm.clear_requests()
+
+    refused = assert_forecast(arm, MODULE, **deletion())
+
+    assert_refused(refused, "in_use", "teamhomes01", "share projects", "worker-1 (/home/azureuser)")
+    assert writes(arm) == []
+    assert run_module(MODULE, **deletion(force=True))["changed"]
+    assert not exists(arm, storage_id(arm, ACCOUNT), STORAGE_API)
 
 
 def test_a_deletion_that_fails_in_part_says_what_is_gone_and_how_it_comes_back(arm):

@@ -151,6 +151,14 @@ def test_share_of_another_protocol(arm):
     assert writes(arm) == []
 
 
+def test_an_account_of_another_kind_cannot_be_taken_over(arm):
+    make_account(arm, {}, "StorageV2", "Standard_LRS")
+    refused = run_module(MODULE, **storage())
+    assert_refused(refused, "not_managed", "teamhomes01")
+    assert "az tag" not in json.dumps(refused["causes"])
+    assert writes(arm) == []
+
+
 @pytest.mark.parametrize("options", [storage(), storage(state="absent", confirm="teamhomes01", force=True)])
 def test_accounts_of_others_are_left_alone(arm, options):
     make_account(arm, {"owner": "somebody"})

@@ -72,6 +72,19 @@ def _name_taken(azure, account_id, doing, error):
     )
 
 
+def check_elsewhere(azure, account_id):
+    """Raise if an account that is not in its resource group is in another one of the subscription."""
+    name, group = account_id.name, _group_of(azure, account_id.name)
+    if group is None or group.lower() == account_id.resource_group.lower():
+        return
+    raise AzlinError(
+        "not_found",
+        f"Storage account {name} is in resource group {group}, not in {account_id.resource_group!r}; it is left alone.",
+        causes=[("the resource group is wrong", f"Set resource_group: {group}.")],
+        try_="az storage account list --output table",
+    )
+
+
 def _group_of(azure, name):
     """The resource group of an account of the subscription; None if there is none or the identity may not list them."""
     try:

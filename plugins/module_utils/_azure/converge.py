@@ -25,7 +25,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     waiters,
     zones,
 )
-from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply
+from ansible_collections.azlin.storage.plugins.module_utils._azure.apply import apply, check_elsewhere
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import desired
 from ansible_collections.azlin.storage.plugins.module_utils._azure.forecast import SHOWN, forecast
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import (
@@ -123,6 +123,8 @@ def _verify(wanted, present, planned):
 def _absent(azure, wanted, deadline, check_mode):
     present = _with_other_endpoints(azure, wanted, observe_for_deletion(azure, wanted))
     planned = delete.plan_deletion(wanted, present)
+    if present.account is None and not planned:
+        check_elsewhere(azure, wanted.account)
     if planned and not check_mode:
         planned = _deleted(azure, present, planned, deadline)
     return {**_outcome(planned), "storage": None, "recovery": delete.recovery(wanted, present, planned)}

@@ -87,20 +87,44 @@ def _check_creation(wanted, present):
 
 
 def _check_managed(wanted, account):
-    if not is_managed(account):
-        raise AzlinError(
-            "not_managed",
-            f"Storage account {wanted.account.name} exists but does not carry the tag {TAG_KEY}={TAG_VALUE}; "
-            "it is left alone.",
-            causes=[
-                ("somebody else created the account", "Choose another name."),
-                (
-                    "the account shall be taken over",
-                    f"Tag it: az tag update --resource-id {account['id']} --operation Merge "
-                    f"--tags {TAG_KEY}={TAG_VALUE}",
-                ),
-            ],
-        )
+    if is_managed(account):
+        return
+    taken_over = (
+        "the account shall be taken over",
+        f"Tag it: az tag update --resource-id {account['id']} --operation Merge --tags {TAG_KEY}={TAG_VALUE}",
+    )
+    raise AzlinError(
+        "not_managed",
+        f"Storage account {wanted.account.name} exists but does not carry the tag {TAG_KEY}={TAG_VALUE}; "
+        "it is left alone.",
+        causes=[
+            ("somebody else created the account", "Choose another name."),
+            *([taken_over] if account.get("kind") == KIND else []),
+        ],
+    )
+
+
+def _check_nfs(wanted, present):
+    """Blobs and SMB shares are not ours, whatever tag their account carries."""
+    name, kind = wanted.account.name, present.account.get("kind")
+    if kind != KIND and not other_shares(wanted, present):
+        raise _not_nfs(f"Storage account {name} is of kind {kind!r}, and only {KIND!r} holds NFS shares")
+    for share in softdelete.live(present.shares or ()):
+        protocol = properties(share).get("enabledProtocols") or "SMB"
+        if share["name"] in (wanted.share, *wanted.more_shares) and protocol != "NFS":
+            raise _not_nfs(f"Share {name}/{share['name']} has the protocol {protocol!r}, not 'NFS'")
+
+
+def _not_nfs(reason):
+    return AzlinError(
+        "not_managed",
+        f"{reason}; it is left alone.",
+        causes=[
+            ("another storage is meant", "Check the names of the storage and the share."),
+            ("it is not needed any more", "Delete it yourself, for example in the Azure portal."),
+        ],
+        try_="ansible-playbook azlin.storage.list",
+    )
 
 
 def _check_immutable(wanted, present, location):
@@ -316,14 +340,20 @@ def check_deletion(wanted, present):
     """Raise when a storage must not be deleted."""
     if present.account is not None:
         _check_managed(wanted, present.account)
+        _check_nfs(wanted, present)
     elif not is_own_endpoint(present.endpoint, wanted.account):
         # Nothing is left that could be deleted.
         return
-    for share in (wanted.share, *wanted.more_shares):
+    meant = (wanted.share, *wanted.more_shares)
+    for share in meant:
         doing = f"Deleting {wanted.account.name}/{share}"
         _check_unused(wanted, present, doing, share)
         _check_hosts(wanted, doing)
         _check_snapshots(wanted, present, doing, share)
+    if not other_shares(wanted, present):
+        # The account takes its soft-deleted shares along, which could be restored for the homes on them.
+        for share in sorted(attachments.shares_of(present.virtual_machines, wanted.account.name).difference(meant)):
+            _check_unused(wanted, present, f"Deleting {wanted.account.name} with its share {share}", share)
 
 
 def _check_hosts(wanted, doing):

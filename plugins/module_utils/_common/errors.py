@@ -34,7 +34,7 @@ ERROR_CODES = {
     "no_space": "There is not enough free space for the copy.",
     "not_confirmed": "Nobody came back through a new login in time, so the host put the home back.",
     "not_found": "A resource that was named does not exist.",
-    "not_managed": "The storage account does not carry this collection's tag and is left alone.",
+    "not_managed": "The storage account does not carry this collection's tag, or is not for NFS, and is left alone.",
     "rolled_back": "The transaction failed and everything is as it was before.",
     "rollback_failed": "The transaction failed and could not be undone completely; the journal says what is left.",
     "server_unreachable": "The NFS server or Azure Resource Manager does not answer.",
