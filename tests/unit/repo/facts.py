@@ -68,7 +68,7 @@ def argument_spec(playbook):
 def variables(playbook):
     """The variables of a playbook: the validated ones and those that choose and pace its hosts."""
     keywords = " ".join(str(play.get(key)) for play in load_yaml(f"playbooks/{playbook}.yml") for key in KEYWORDS)
-    pacing = {name: re.findall(r"azlin_\w+", text)[-1] for name, text in load_yaml("playbooks/vars/hosts.yml").items()}
+    pacing = {name: re.search(r"azlin_\w+", text)[0] for name, text in load_yaml("playbooks/vars/hosts.yml").items()}
     used = set(re.findall(r"azlin_\w+", keywords)) & set(pacing)
     return set(argument_spec(playbook)) | {pacing[name] for name in used}
 
