@@ -24,7 +24,7 @@ ERROR_CODES = {
     "internal_error": "A defect of this collection; nothing else is known to be wrong.",
     "interrupted": "The module ended on the host before it could answer; the host undoes what was begun.",
     "invalid_argument": "An option has a value that cannot work.",
-    "journal_conflict": "An earlier, unfinished transaction of this home cannot be combined with the wanted one.",
+    "journal_conflict": "Another run changes the home or the share, or an unfinished one cannot be combined with this.",
     "merge_conflict": "Files of the host and of the share differ, and no policy says which of them count.",
     "missing_library": "A Python library that the controller needs is not installed.",
     "mount_failed": "The share could not be mounted.",

@@ -164,7 +164,7 @@ def _settle(host, request, journal):
         ways = [(one.client, one.local_paths) for one in (request, earlier.request)]
         same = same and ways[0] == ways[1]
     if request.state == "detached":
-        same = same and type(earlier) is _detachment(request)
+        same = same and earlier.action == _detachment(request).action
     if waiting["state"] == "unconfirmed" and same and confirmation.is_new_login(waiting["confirm"]):
         transaction.confirm(earlier, journal)
     else:
