@@ -163,7 +163,7 @@ def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, t
     assert play("play.yml", "-e", "azlin_max_fail_percentage=50") == [True, True, True]
 
 
-@pytest.mark.parametrize("place", ["extra variable", "group variable"])
+@pytest.mark.parametrize("place", ["extra variable", "group variable", "variable of the import"])
 @pytest.mark.parametrize(
     ("name", "value", "usable"),
     [
@@ -181,11 +181,15 @@ def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, t
 )
 def test_batches_that_are_no_number_are_refused_by_name(ansible, tmp_path, place, name, value, usable):
     here = {"ansible_connection": "local", "ansible_become": False}
-    group = {name: value} if place == "group variable" else {}
-    given = {"azlin_storage_name": "Not_A_Name", **({} if group else {name: value})}
+    extra, group, imported = [
+        {name: value} if place == one else {} for one in ("extra variable", "group variable", "variable of the import")
+    ]
     groups = {"azlin_hosts": {"hosts": {"one": here, "two": here}, "vars": group}}
     (tmp_path / "inventory.json").write_text(json.dumps(groups))
-    done = ansible("ansible-playbook", "azlin.storage.attach", "-i", "inventory.json", "-e", json.dumps(given))
+    plays = [{"ansible.builtin.import_playbook": "azlin.storage.attach", "vars": imported}]
+    (tmp_path / "play.yml").write_text(json.dumps(plays))
+    given = json.dumps({"azlin_storage_name": "Not_A_Name", **extra})
+    done = ansible("ansible-playbook", "play.yml", "-i", "inventory.json", "-e", given)
     assert done.returncode != 0 and "Traceback" not in done.stdout + done.stderr
     assert (f"{name}: " in done.stdout) is not usable and ("Not_A_Name" in done.stdout) is usable, done.stdout
 
