@@ -16,6 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     local_paths,
     mountinfo,
     records,
+    rescue,
     run,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
@@ -70,6 +71,8 @@ def _problems(home, transaction, share):
     problems = []
     if transaction is not None:
         problems.append("An earlier run did not finish; run again, or with state: rolled_back.")
+    elif home["state"] == "local" and home["fstype"] is None and rescue.is_rescue(home["path"]):
+        problems.append(f"{home['path']} is the stand-in of a share, but {home['journal']}, which names it, is gone.")
     if home["state"] == "attached" and not home["mounted"]:
         problems.append(f"{home['source']} is not mounted on {home['path']}.")
     if home["state"] == "attached" and not home["fstab"]:

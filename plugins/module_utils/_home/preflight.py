@@ -211,6 +211,16 @@ def check_detach(host, situation, request):
         )
 
 
+def refuse_orphaned(home):
+    """Fail for a local directory that only stands in for a share, of which nothing here is known any more."""
+    if rescue.is_rescue(home):
+        raise AzlinError(
+            "journal_conflict",
+            f"{home} is the stand-in of a share that is not mounted, but the journal that says which is missing.",
+            causes=[("/var/lib/azlin was removed", "restore it, or mount the share by hand and copy the home off it")],
+        )
+
+
 def check_switch(host, request):
     """Fail when what a switch of the home needs of the host is missing."""
     if request.confirm_timeout and not host.has_systemd:
@@ -306,7 +316,7 @@ def _plain_home(request, attachment):
             causes=[("it is a symbolic link", "give the real path as home and in the user database")],
         )
     if attachment is None:
-        _not_orphaned(request.home)
+        refuse_orphaned(request.home)
     # What a home leaves behind while its share is mounted there belongs to root.
     if attachment is None and status.st_uid != request.user.uid:
         raise AzlinError(
@@ -319,15 +329,6 @@ def _plain_home(request, attachment):
             "unsupported",
             f"{request.home} is on another file system than the directory above it.",
             causes=[("it is a subvolume or a mount", "mount that at the directory above")],
-        )
-
-
-def _not_orphaned(home):
-    if rescue.is_rescue(home):
-        raise AzlinError(
-            "journal_conflict",
-            f"{home} is the stand-in of a share that is not mounted, but the journal that says which is missing.",
-            causes=[("/var/lib/azlin was removed", "restore it, or mount the share by hand and copy the home off it")],
         )
 
 

@@ -176,7 +176,10 @@ def _choose(host, request, journal):
     situation = preflight.look(host, journal, request.home)
     if request.state == "attached":
         return _choose_attach(_with_mounter(host, request), situation, request)
-    if situation.source is None or (situation.attachment is None and not host.mounter.is_share(situation.mount)):
+    if situation.source is None:
+        preflight.refuse_orphaned(request.home)
+        return None
+    if situation.attachment is None and not host.mounter.is_share(situation.mount):
         return None
     preflight.check_detach(host, situation, request)
     return _detachment(request)

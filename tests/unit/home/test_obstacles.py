@@ -12,7 +12,8 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import manifest
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, users
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 from .world import SOURCE, UID, USER, World, populate, read
 
@@ -196,10 +197,23 @@ def test_a_backup_that_is_left_is_kept_whatever_it_is(world, kind):
     assert os.lstat(left).st_ino == before.st_ino and os.lstat(left).st_mtime_ns == before.st_mtime_ns
 
 
-def test_a_stand_in_whose_journal_is_gone_is_named(world):
+@pytest.mark.parametrize("state", ["attached", "detached"])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_stand_in_whose_journal_is_gone_is_named(world, state, check_mode):
+    without_journal(world)
+    with pytest.raises(AzlinError) as caught:
+        world.apply(state, check_mode=check_mode)
+    assert caught.value.error_code == "journal_conflict" and "stand-in" in caught.value.msg
+
+
+def test_a_stand_in_whose_journal_is_gone_does_not_look_healthy(world):
+    without_journal(world)
+    found = info.collect(world.host, Request(state="attached", user=users.lookup(USER), home=world.home))
+    assert not found["healthy"] and ["stand-in" in problem for problem in found["problems"]] == [True]
+
+
+def without_journal(world):
+    """As on a machine whose system disk was made anew, and whose homes lie on another one."""
     world.apply()
     subprocess.run(["umount", world.home], check=True)
     os.unlink(os.path.join(world.host.state_dir, f"{USER}.json"))
-    with pytest.raises(AzlinError) as caught:
-        world.apply()
-    assert caught.value.error_code == "journal_conflict" and "stand-in" in caught.value.msg
