@@ -102,6 +102,7 @@ options:
     description:
       - What to do about programs that use the home when it is switched. They are found by the file system they hold
         (working directory, open file, mapping), seen twice, and do not count when this run descends from them.
+      - All programs of a container that has a part of the local home mounted count as well.
       - V(fail) names them and changes nothing.
       - V(wait) waits for them for O(busy_timeout).
       - V(terminate) asks them to end, ends them 10 seconds later, and gives up after O(busy_timeout).

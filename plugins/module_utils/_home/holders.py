@@ -34,6 +34,8 @@ def ancestry(pid=None):
 def find(device, path=None, exempt=frozenset(), timeout=20):
     """Return the processes with a working directory, root, program, open file or mapping on a device.
 
+    Of a tree that is told by its path, also those in a container that has a part of it mounted.
+
     :param device: ``st_dev`` of the tree.
     :param path: count only what lies under it, for a tree that shares its device with others.
     :param timeout: seconds; looking at files of a dead server hangs, so a child does it.
@@ -65,9 +67,12 @@ class _Tree:
         # Namespace of mounts -> its mounts by path, read once.
         self._tables = {}
         self.place = None if path is None else self._place("self", path)
+        # Namespace of mounts -> where it shows parts of the tree; nobody asks about our own.
+        self._shown = {os.readlink("/proc/self/ns/mnt"): []}
+        self._own = mountinfo.read()
         # What the maps of processes call the device: on Btrfs stat(2) has one of its own for each subvolume.
-        mount = None if path is None else mountinfo.holding(mountinfo.read(), path)
-        self.mapped = {_in_maps(device), _in_maps(mount.device_number if mount else device)}
+        self._mount = None if path is None else mountinfo.holding(self._own, path)
+        self.mapped = {_in_maps(device), _in_maps(self._mount.device_number if self._mount else device)}
 
     def holds(self, pid, link, target):
         """Whether a link of /proc leads into it."""
@@ -80,7 +85,28 @@ class _Tree:
         """Whether a path, as a process sees it, lies in it, if it is on the device."""
         if self.place is None:
             return True
-        place = self._place(pid, target)
+        return self._inside(self._place(pid, target))
+
+    def shown(self, pid):
+        """Where a container that a process is in has a part of the tree mounted, which it would keep."""
+        if self._mount is None:
+            return []
+        namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+        if namespace not in self._shown:
+            mounts = mountinfo.read(f"/proc/{pid}/mountinfo")
+            self._shown[namespace] = [mount.path for mount in mounts if self._keeps(mount, mounts)]
+        return self._shown[namespace]
+
+    def _keeps(self, mount, mounts):
+        if mount.device != self._mount.device or not self._inside(mount.root):
+            return False
+        # Of what a service has from the host, and of what lies on the tree itself, the path goes on to count.
+        if any((mount.path, mount.device, mount.root) == (one.path, one.device, one.root) for one in self._own):
+            return False
+        below = next((one for one in mounts if one.mount_id == mount.parent_id), None)
+        return below is None or below.device != mount.device or not self._inside(_place_on(below, mount.path))
+
+    def _inside(self, place):
         return place == self.place or place.startswith(self.place + "/")
 
     def _place(self, pid, path):
@@ -89,9 +115,11 @@ class _Tree:
         if namespace not in self._tables:
             self._tables[namespace] = mountinfo.by_path(mountinfo.read(f"/proc/{pid}/mountinfo"))
         mount = mountinfo.topmost(self._tables[namespace], path)
-        if mount is None:
-            return path
-        return mount.root.rstrip("/") + path[len(mount.path.rstrip("/")) :]
+        return path if mount is None else _place_on(mount, path)
+
+
+def _place_on(mount, path):
+    return mount.root.rstrip("/") + path[len(mount.path.rstrip("/")) :]
 
 
 def _scan(device, path, exempt):
@@ -114,7 +142,14 @@ def _uses(pid, tree):
         handles = []
     for handle in handles:
         uses.extend(f"file {target}" for target in _held(pid, f"{base}/fd/{handle}", tree))
-    return uses or _mapped(pid, tree)
+    return uses or _mapped(pid, tree) or _shown(pid, tree)
+
+
+def _shown(pid, tree):
+    try:
+        return [f"mount {path}" for path in tree.shown(pid)]
+    except OSError:
+        return []
 
 
 def _held(pid, link, tree):

@@ -122,6 +122,38 @@ def test_a_container_does_not_hide_them(world):
     assert [one["uses"] for one in found] == [["cwd /mnt"]]
 
 
+@contextmanager
+def container(script, propagation="private"):
+    argv = ["unshare", "--mount", "--propagation", propagation, "sh", "-c", f"{script} && echo ready && exec sleep 600"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd="/") as process:
+        assert process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("part", ["", "src"])
+def test_a_container_that_would_keep_a_part_of_the_home_uses_it(world, part):
+    """A web server opens its files only when they are asked for."""
+    before = world.snapshot()
+    with container(f'mount --bind "{os.path.join(world.home, part)}" /mnt') as process:
+        error = error_of(world.apply)
+    assert error.error_code == "home_busy"
+    assert [(one["pid"], one["uses"]) for one in error.as_result()["holders"]] == [(process.pid, ["mount /mnt"])]
+    assert world.snapshot() == before
+
+
+def test_a_service_with_mounts_of_its_own_does_not_use_what_it_has_from_the_host(world):
+    os.mkdir(os.path.join(world.home, ".cache"))
+    os.chown(os.path.join(world.home, ".cache"), UID, UID)
+    # As systemd does for ReadWritePaths.
+    with container(f'mount --bind "{world.home}/src" "{world.home}/src"', "slave"):
+        world.apply(local_paths=(".cache",))
+    with container("true", "slave"):
+        assert world.apply("detached")["home"]["state"] == "local"
+
+
 def test_an_oddly_named_mount_of_somebody_hides_nobody(world):
     """A user may have one in a namespace of their own."""
     odd = '"$(printf "/mnt/a\\fb")"'
