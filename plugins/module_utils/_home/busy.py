@@ -23,12 +23,12 @@ _POLL = 0.5
 _GRACE = 10.0
 
 
-def settle(find, home, policy, seconds, cancelled=lambda: False, dead_server=False):
+def settle(find, home, policy, seconds, cancelled=lambda: False, dead_server=lambda: False):
     """Apply a policy until nothing uses the home; return what still does (only with ``ignore``; None: unknown).
 
     :param find: returns the list of processes, or None when that could not be found out.
     :param seconds: how long ``wait`` and ``terminate`` try.
-    :param dead_server: whether a server that does not answer may be the reason not to know, which then hinders nothing.
+    :param dead_server: asked when it is not known: whether the home's own server is silent, which hinders nothing.
     :raises AzlinError: ``home_busy`` with the list of processes, which is None when they are not known.
     """
     deadline = time.monotonic() + seconds
@@ -41,7 +41,7 @@ def settle(find, home, policy, seconds, cancelled=lambda: False, dead_server=Fal
             _terminate(found, terminated_at)
         time.sleep(_POLL)
         found = find()
-    if found is None and not dead_server:
+    if found is None and not dead_server():
         check_known(home, policy)
     return found
 
@@ -54,6 +54,7 @@ def check_known(home, policy):
             f"It could not be found out in time whether programs use {home}.",
             causes=[
                 ("the host is overloaded, or very many files are open on it", "run again when it has less to do"),
+                ("another file system that programs use does not answer", "repair that mount, or unmount it"),
                 ("it is known that nobody uses the home", "run with busy: ignore"),
             ],
         )

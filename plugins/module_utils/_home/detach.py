@@ -232,7 +232,7 @@ class Detach(Operation):
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
-        self.settle_holders(self._find_holders, dead_server=True)
+        self.settle_holders(self._find_holders, dead_server=lambda: holders.is_silent(self.home))
 
     def _find_holders(self):
         mount = self._mount()
@@ -284,7 +284,10 @@ class Detach(Operation):
     def final(self):
         """Copy what changed since; nobody gets at the share through the home any more."""
         # What was open when the home was unmounted lazily can still be written to.
-        self.drain_holders(lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)), dead_server=True)
+        self.drain_holders(
+            lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)),
+            dead_server=lambda: holders.is_silent(self.stage),
+        )
         with self.ids():
             copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
         if self._record is not None:

@@ -184,7 +184,7 @@ class Operation:
         """Undo: nothing is left that needs it."""
         guard.retire(self.host, self.request.user.name)
 
-    def settle_holders(self, find, dead_server=False):
+    def settle_holders(self, find, dead_server=lambda: False):
         """Apply the policy for programs that use the home; from the end of this the home is not usable."""
         policy, seconds = self.request.busy, self.request.busy_timeout
         self.holders = busy.settle(
@@ -192,7 +192,7 @@ class Operation:
         )
         self._window_began = time.monotonic()
 
-    def drain_holders(self, find, dead_server=False):
+    def drain_holders(self, find, dead_server=lambda: False):
         """Wait for programs that opened something in the last instant: nobody can open the old home any more."""
 
         def look():

@@ -198,7 +198,11 @@ def check_detach(host, situation, request):
     check_switch(host, request)
     if situation.mount is not None:
         device = situation.mount.device_number
-        check_idle(request, lambda: holders.find(device, exempt=holders.ancestry()), dead_server=True)
+        check_idle(
+            request,
+            lambda: holders.find(device, exempt=holders.ancestry()),
+            dead_server=lambda: holders.is_silent(request.home),
+        )
     if request.copy_back == "full":
         host.mounter.probe(parse_endpoint(situation.source).host)
         return
@@ -233,7 +237,7 @@ def check_switch(host, request):
     selinux.require_labelling(host.selinux)
 
 
-def check_idle(request, find, dead_server=False):
+def check_idle(request, find, dead_server=lambda: False):
     """Fail early, also in check mode, when the policy for programs that use the home is to fail."""
     if request.busy == "fail":
         busy.settle(find, request.home, "fail", 0, dead_server=dead_server)

@@ -194,10 +194,25 @@ def test_not_to_know_who_uses_a_local_path_is_an_error(world, monkeypatch):
     assert world.snapshot() == before
 
 
-def test_a_server_that_does_not_answer_does_not_keep_a_home_attached(world, monkeypatch):
+@pytest.fixture
+def unknown(world, monkeypatch):
+    """Who uses the attached home cannot be found out."""
     world.apply()
     find = holders.find
     monkeypatch.setattr(holders, "find", lambda device, path=None, **options: path and find(device, path, **options))
+
+
+@pytest.mark.parametrize(("policy", "check_mode"), [("fail", True), ("fail", False), ("wait", False)])
+def test_another_server_that_does_not_answer_is_no_reason_not_to_know(world, unknown, policy, check_mode):
+    """Programs that work in a home whose own server is there would go on writing to the share."""
+    before = world.snapshot()
+    error = error_of(lambda: world.apply("detached", busy=policy, check_mode=check_mode))
+    assert error.error_code == "home_busy" and error.as_result()["holders"] is None
+    assert world.snapshot() == before
+
+
+def test_a_server_that_does_not_answer_does_not_keep_a_home_attached(world, unknown, monkeypatch):
+    monkeypatch.setattr(holders, "is_silent", lambda _path: True)
     result = world.apply("detached")
     assert result["home"]["state"] == "local" and result["holders"] is None
 
