@@ -32,10 +32,12 @@ class Entry:
 def parse_line(line):
     """Return the :class:`Entry` of a line, or None for comments, blank and unknown lines."""
     fields = _BLANKS.split(line.strip())
-    if len(fields) < 4 or fields[0].startswith("#"):
+    if len(fields) < 3 or fields[0].startswith("#"):
         return None
     path = unescape(fields[1])
-    return Entry(unescape(fields[0]), path.rstrip("/") or path, fields[2], fields[3])
+    # mount(8) does without options.
+    options = fields[3] if len(fields) > 3 else "defaults"
+    return Entry(unescape(fields[0]), path.rstrip("/") or path, fields[2], options)
 
 
 def entries_for(text, path):

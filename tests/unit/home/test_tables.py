@@ -87,6 +87,13 @@ def test_an_entry_is_removed_with_its_duplicates():
     assert fstab.without_entry(TEXT, "/home/u") == "# comment\nh:/a/b /home/u2 nfs ro 0 0\nodd line\n"
 
 
+def test_an_entry_without_options_counts():
+    """mount(8) and systemd take it."""
+    text = "/dev/sda1 / ext4\nother:/a/b /home/u nfs\n/home/u\n"
+    assert [entry.source for entry in fstab.entries_for(text, "/home/u")] == ["other:/a/b"]
+    assert fstab.without_entry(text, "/home/u") == "/dev/sda1 / ext4\n/home/u\n"
+
+
 def test_a_commented_entry_is_a_comment():
     assert fstab.entries_for(f"#{LINE}\n", "/home/u") == []
 
