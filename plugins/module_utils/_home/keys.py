@@ -12,8 +12,12 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
+import subprocess
 from contextlib import contextmanager, suppress
+from functools import cache
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import homes
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -26,6 +30,9 @@ TEMPORARY = ".authorized_keys.azlin-new"
 _GROUP_OR_OTHERS_WRITE = 0o022
 # Bytes that have to be free besides the file itself: a full share must not cost anybody the login.
 _SPARE = 1 << 20
+# Where sshd is, which is not in the PATH of everybody, and seconds that it has to print its settings.
+_SBIN = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin"
+_SSHD_TIMEOUT = 10
 # sshd(8), AUTHORIZED_KEYS FILE FORMAT: a line that begins with one of these has no options before the type.
 _TYPES = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-", b"webauthn-sk-")
 
@@ -36,10 +43,12 @@ def read(user, home, timeout=20):
     sshd_config(5): unless AuthorizedKeysFile is set, there are two files.
     """
     path = os.path.join(home, DIRECTORY, FILE)
+    further = (os.path.join(home, name) for name in _files_of_sshd(user) or ())
+    paths = list(dict.fromkeys([path, path + "2", *further]))
 
     def content():
         texts = []
-        for name in (path, path + "2"):
+        for name in paths:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError), open(name, "rb") as stream:
                 texts.append(stream.read().decode("utf-8", "surrogateescape"))
         return "\n".join(filter(None, texts))
@@ -61,6 +70,58 @@ def read(user, home, timeout=20):
                 ("the share was deleted, or admits this host no more", "detach the home with copy_back: none"),
             ],
         ) from error
+
+
+def require_file(user):
+    """Fail where sshd takes the user's keys from the home, but not from the file that every host of a share adds to."""
+    names = _files_of_sshd(user)
+    if names and f"{DIRECTORY}/{FILE}" not in names:
+        raise AzlinError(
+            "unsupported",
+            f"sshd takes the keys of {user.name} from {', '.join(names)} in the home, and not from {DIRECTORY}/{FILE},"
+            " to which the keys of all hosts of a share are added.",
+            causes=[("AuthorizedKeysFile is set in sshd_config", f"add {DIRECTORY}/{FILE} to it, and reload sshd")],
+        )
+
+
+def _files_of_sshd(user):
+    """The files in the home, relative to it, from which sshd takes the user's keys; None when that is not known."""
+    found = _setting_of_sshd(user.name, _SBIN)
+    return found and [name for name in (_in_home(word, user) for word in found if word != "none") if name]
+
+
+@cache
+def _setting_of_sshd(user_name, path):
+    program = shutil.which("sshd", path=path)
+    if program is None:
+        return None
+    # What only holds for some addresses is not looked at.
+    connection = f"user={user_name},host=localhost,addr=127.0.0.1"
+    try:
+        # AnsibleModule.run_command knows no time limit.
+        # pylint: disable-next=ansible-bad-function
+        done = subprocess.run(
+            [program, "-T", "-C", connection],
+            check=False,
+            timeout=_SSHD_TIMEOUT,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = (line.split() for line in done.stdout.decode("utf-8", "replace").splitlines())
+    return next((words[1:] for words in lines if words[:1] == ["authorizedkeysfile"]), None)
+
+
+def _in_home(path, user):
+    """A path of AuthorizedKeysFile relative to the home, None for one outside. Source: sshd_config(5), TOKENS."""
+    tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
+    path = os.path.normpath(re.sub("%.", lambda match: tokens.get(match[0], match[0]), path))
+    if os.path.isabs(path):
+        path = os.path.relpath(path, user.home)
+    return None if path.startswith("..") else path
 
 
 def missing(wanted, present):

@@ -25,6 +25,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     encryption,
     fstab,
     holders,
+    keys,
     local_paths,
     mountinfo,
     obstacles,
@@ -139,6 +140,7 @@ def check_attach(host, situation, request):
             )
         return
     check_switch(host, request)
+    keys.require_file(request.user)
     if not request.manage_selinux:
         selinux.require(host.selinux, request.home)
     _plain_home(request, situation.attachment)

@@ -30,7 +30,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
 
-from .world import KEY, OTHER_KEY, SOURCE, UID, USER
+from .world import KEY, OTHER_KEY, SOURCE, UID, USER, read, write
 
 
 class Says(Mounter):
@@ -305,6 +305,55 @@ def test_two_users_at_once_both_get_their_line_in_fstab(world):
     assert sorted(line[1] for line in lines) == sorted(
         f"/home/{name}-{number}" for name in names for number in range(20)
     )
+
+
+@pytest.fixture
+def settings_of_sshd(tmp_path, monkeypatch):
+    """Lets sshd have a setting."""
+
+    def settings(text):
+        program = tmp_path / "sbin" / "sshd"
+        program.parent.mkdir(exist_ok=True)
+        # Port comes first; the user decides, as with Match.
+        program.write_text(f'#!/bin/sh\ncase "$3" in *user={USER},*) echo "port 22"; echo "{text}";; esac\n')
+        program.chmod(0o755)
+        monkeypatch.setattr(keys, "_SBIN", str(program.parent))
+
+    return settings
+
+
+@pytest.mark.parametrize("name", [".ssh/deploy", "%h/.ssh/deploy", "/nonexistent/.keys/%u", "/nonexistent/%%%U"])
+def test_keys_in_another_file_of_the_home_that_sshd_reads_count_too(world, settings_of_sshd, name):
+    settings_of_sshd(f"authorizedkeysfile .ssh/authorized_keys /etc/ssh/keys/%u {name}")
+    tokens = {"%h/": "", "/nonexistent/": "", "%u": USER, "%%": "%", "%U": str(UID)}
+    for token, text in tokens.items():
+        name = name.replace(token, text)
+    write(world.home, name, OTHER_KEY + "\n", 0o644)
+    assert keys.read(users.lookup(USER), world.home).decode().splitlines()[-1] == OTHER_KEY
+    world.apply()
+    assert OTHER_KEY in read(world.home, ".ssh/authorized_keys").decode()
+
+
+@pytest.mark.parametrize(
+    ("setting", "refused"),
+    [
+        (".ssh/deploy", True),
+        ("%h/.ssh/authorized_keys", False),
+        ("/etc/ssh/keys/%u", False),
+        ("none", False),
+        (".ssh/authorized_keys .ssh/authorized_keys2", False),
+    ],
+)
+def test_a_home_whose_keys_sshd_takes_from_other_files_only_is_refused(world, settings_of_sshd, setting, refused):
+    settings_of_sshd(f"authorizedkeysfile {setting}")
+    if not refused:
+        assert world.apply(check_mode=True)["changed"]
+        return
+    before = world.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == "unsupported" and ".ssh/deploy" in caught.value.msg
+    assert world.snapshot() == before
 
 
 def test_keys_in_the_second_file_that_sshd_reads_count_too(tmp_path):
