@@ -11,6 +11,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -104,19 +105,16 @@ class Journal:
             os.unlink(self._reserve)
 
     def _keep_reserve(self):
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        handle = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(handle, 0, _RESERVE)
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            handle = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(handle, 0, _RESERVE)
+            finally:
+                os.close(handle)
         except OSError as error:
             self.spend_reserve()
-            raise AzlinError(
-                "no_space",
-                f"There is no room for the journal of the move in {self._directory}: {error}.",
-                causes=[("the file system is full", "free some space first")],
-            ) from error
-        finally:
-            os.close(handle)
+            raise _unwritable(self._directory, error) from error
 
     def tidy(self):
         """Remove what a run that was killed while it saved has left; the lock is held."""
@@ -148,6 +146,20 @@ class Journal:
         )
 
 
+def _unwritable(directory, error):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return AzlinError(
+            "no_space",
+            f"There is no room for the journal of the move in {directory}: {error}.",
+            causes=[("the file system is full", "free some space first")],
+        )
+    return AzlinError(
+        "unsupported",
+        f"The journal of the move cannot be written in {directory}: {error}.",
+        causes=[("the file system is read-only, as it becomes when its disk has errors", "repair it, then run again")],
+    )
+
+
 def users(directory):
     """Return the names of the users that have a journal."""
     try:
@@ -163,7 +175,10 @@ def exclusive(directory, user, wait):
 
     :param wait: seconds to wait for another run that holds it; None waits as long as that lives.
     """
-    handle = _open_lock(directory, f"{user}.lock")
+    try:
+        handle = _open_lock(directory, f"{user}.lock")
+    except OSError as error:
+        raise _unwritable(directory, error) from error
     try:
         if not _locked(handle, wait):
             raise AzlinError(

@@ -280,6 +280,18 @@ def test_a_journal_that_cannot_be_used_is_named(tmp_path, text):
     assert caught.value.error_code == "journal_conflict" and "u.json" in caught.value.msg
 
 
+@pytest.mark.parametrize(("option", "code"), [("ro", "unsupported"), ("nr_inodes=1", "no_space")])
+def test_a_system_disk_that_takes_no_journal_is_named(world, option, code):
+    """Linux makes a file system read-only when its disk has errors."""
+    os.makedirs(world.host.state_dir)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", option, "none", world.host.state_dir], check=True)
+    before = world.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == code and world.host.state_dir in caught.value.msg and caught.value.causes
+    assert world.snapshot() == before
+
+
 def test_two_users_at_once_both_get_their_line_in_fstab(world):
     """Runs for two users hold different locks, and fstab is one."""
     names = [f"user{number}" for number in range(6)]
