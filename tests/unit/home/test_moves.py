@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -73,6 +74,22 @@ def test_second_run_changes_nothing(world):
     assert world.apply("detached")["changed"] is False
     assert world.apply("rolled_back")["changed"] is False
     assert world.snapshot() == before
+
+
+def test_a_home_whose_share_was_deleted_is_not_as_it_should_be(world, monkeypatch):
+    """Also where one of the same name was made or restored since: the mount keeps to the old one."""
+
+    def statvfs(path):
+        if path == world.home:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+        return real(path)
+
+    world.apply()
+    real = os.statvfs
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == "mount_failed" and "Stale file handle" in caught.value.msg and caught.value.causes
 
 
 def test_check_mode_predicts_and_touches_nothing(world):
