@@ -245,6 +245,22 @@ def test_a_home_that_waits_for_its_confirmation_may_be_on_any_storage(arm, ansib
     assert writes(arm) == []
 
 
+@pytest.mark.parametrize("playbook", ["delete", "attach"])
+def test_the_strategy_of_the_user_is_not_that_of_these_plays(arm, ansible, tmp_path, playbook):
+    """Hosts that run ahead of each other lack what was to be found out once for all of them."""
+    run_module("azlin_nfs_storage", **storage())
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nstrategy = free\nforks = 2\n")
+    here = {"ansible_connection": "local"}
+    hosts = inventory(tmp_path, **{f"worker-{number}": here for number in range(4)})
+    arguments = (*DELETION[1:], "-e", "azlin_record=false", "--check")
+
+    done = ansible("ansible-playbook", f"azlin.storage.{playbook}", *hosts, *arguments)
+
+    said = done.stdout + done.stderr
+    assert "with the free strategy" not in said and "in the free strategy" not in said
+    assert "HostVarsVars" not in said and "[localhost]" in said
+
+
 @pytest.mark.parametrize("playbook", ["delete", "cleanup", "report", "provision"])
 def test_a_limit_that_leaves_localhost_out_is_no_success(arm, ansible, tmp_path, playbook):
     """As with most inventories, localhost is in none of its groups."""
