@@ -280,6 +280,26 @@ def test_a_limit_that_leaves_localhost_out_is_no_success(arm, ansible, tmp_path,
     assert "leaves out localhost" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout
 
 
+@pytest.mark.parametrize("playbook", ["attach", "nas_lab_verify"])
+def test_a_limit_that_leaves_all_hosts_out_is_no_success(ansible, tmp_path, playbook):
+    """Such as the name of a machine that nobody has put into the group yet."""
+    here = {"ansible_connection": "local", "ansible_become": False}
+    groups = {"azlin_hosts": {"hosts": {"here": here}}, "azlin_nas_client": {"hosts": {"client": here}}}
+    groups["others"] = {"hosts": {"elsewhere": here}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+    given = ("-e", "azlin_storage_name=Not_A_Name", "-e", "azlin_nas_limit=none")
+
+    def play(limit):
+        return ansible(
+            "ansible-playbook", f"azlin.storage.{playbook}", "-i", "inventory.json", "--limit", limit, *given
+        )
+
+    refused, admitted = play("elsewhere"), play("elsewhere:here:client")
+
+    assert refused.returncode != 0 and "--limit 'elsewhere' leaves out all hosts of" in refused.stdout, refused.stdout
+    assert "leaves out" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout, admitted.stdout
+
+
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
     """A home that no host can have shows that it reached them."""
     run_module("azlin_nfs_storage", **storage())
