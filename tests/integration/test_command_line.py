@@ -300,6 +300,17 @@ def test_a_limit_that_leaves_all_hosts_out_is_no_success(ansible, tmp_path, play
     assert "leaves out" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout, admitted.stdout
 
 
+def test_localhost_may_be_in_the_inventory_by_its_address(arm, ansible, tmp_path):
+    """Ansible then takes the name for that host."""
+    run_module("azlin_nfs_storage", **storage())
+    groups = {"azlin_hosts": {"hosts": {"127.0.0.1": {"ansible_connection": "local"}}}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+
+    done = ansible("ansible-playbook", *DELETION, "-i", "inventory.json", "--check")
+
+    assert done.returncode == 0 and "TASK [Look at the host]" in done.stdout, done.stdout + done.stderr
+
+
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
     """A home that no host can have shows that it reached them."""
     run_module("azlin_nfs_storage", **storage())
