@@ -311,6 +311,19 @@ def test_localhost_may_be_in_the_inventory_by_its_address(arm, ansible, tmp_path
     assert done.returncode == 0 and "TASK [Look at the host]" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("playbook", ["delete", "cleanup", "report"])
+def test_hosts_that_are_named_but_not_there_are_no_hosts_that_were_asked(arm, ansible, tmp_path, playbook):
+    run_module("azlin_nfs_storage", **storage())
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+    arguments = (*DELETION[1:], "-e", f"azlin_report_path={tmp_path / 'report.html'}")
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", f"azlin.storage.{playbook}", *hosts, *arguments, "-e", "azlin_hosts=mistyped")
+
+    assert done.returncode != 0 and "azlin_hosts: mistyped matches no host" in done.stdout, done.stdout + done.stderr
+    assert arm.requests() == []
+
+
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
     """A home that no host can have shows that it reached them."""
     run_module("azlin_nfs_storage", **storage())
