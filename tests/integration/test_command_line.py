@@ -324,6 +324,21 @@ def test_hosts_that_are_named_but_not_there_are_no_hosts_that_were_asked(arm, an
     assert arm.requests() == []
 
 
+def test_a_path_of_the_controller_may_begin_with_the_home(ansible, tmp_path):
+    """A shell makes it one after a space, and not in a file of variables."""
+    hosts = {"azlin_hosts": {"hosts": {"worker-1": {"ansible_host": "10.30.1.11"}}}}
+    (tmp_path / "inventory.yml").write_text(json.dumps(hosts))
+    (tmp_path / "values.yml").write_text("azlin_nas_output_dir: ~/manifests")
+
+    done = ansible(
+        "/usr/bin/env", f"HOME={tmp_path / 'me'}", str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
+        "azlin.storage.nas_manifests", "-i", "inventory.yml", "-e", "@values.yml",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "me/manifests/nas-backup.yml").is_file() and not (tmp_path / "~").exists()
+
+
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):
     """A home that no host can have shows that it reached them."""
     run_module("azlin_nfs_storage", **storage())
