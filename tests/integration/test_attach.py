@@ -79,6 +79,23 @@ def test_what_becomes_another_user_on_the_hosts_asks_azure_as_who_runs_it(arm, a
     assert listed.returncode == 0 and "teamhomes01" in listed.stdout, listed.stdout + listed.stderr
 
 
+def test_localhost_of_an_inventory_is_not_reached_by_ssh(arm, ansible, tmp_path):
+    """An inventory that has it at all seldom says how it is reached."""
+    run_module("azlin_nfs_storage", **storage())
+    hosts = {"worker-1": {"ansible_connection": "local", "ansible_become": False, "azlin_vm_id": vm_id(arm)}}
+    groups = {"ungrouped": {"hosts": {"localhost": {}}}, "azlin_hosts": {"hosts": hosts}}
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/all.yml").write_text('{"ansible_port": 9}')
+    (tmp_path / "inventory.yml").write_text(json.dumps(groups))
+    values = {"azlin_user": "daemon", "azlin_home": str(home_of(tmp_path)), "azlin_storage_name": "teamhomes01"}
+    options = ("-i", "inventory.yml", "-vvv", "-e", json.dumps({**values, "azlin_manage_packages": False}))
+
+    done = ansible("ansible-playbook", "azlin.storage.attach", *options, "--check")
+
+    assert "changed: [worker-1" in said_of(done.stdout, "Record the attachment in Azure", "worker-1"), done.stdout
+    assert "UNREACHABLE" not in done.stdout
+
+
 # The home is on the first one, whose server is nowhere.
 @pytest.mark.parametrize(("name", "recorded"), [("teamhomes02", []), ("teamhomes01", ["teamhomes01"])])
 def test_an_attach_that_fails_leaves_no_record_of_another_storage(arm, ansible, tmp_path, name, recorded):

@@ -245,6 +245,22 @@ def test_a_home_that_waits_for_its_confirmation_may_be_on_any_storage(arm, ansib
     assert writes(arm) == []
 
 
+@pytest.mark.parametrize("playbook", ["delete", "attach"])
+def test_the_strategy_of_the_user_is_not_that_of_these_plays(arm, ansible, tmp_path, playbook):
+    """Hosts that run ahead of each other lack what was to be found out once for all of them."""
+    run_module("azlin_nfs_storage", **storage())
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nstrategy = free\nforks = 2\n")
+    here = {"ansible_connection": "local"}
+    hosts = inventory(tmp_path, **{f"worker-{number}": here for number in range(4)})
+    arguments = (*DELETION[1:], "-e", "azlin_record=false", "--check")
+
+    done = ansible("ansible-playbook", f"azlin.storage.{playbook}", *hosts, *arguments)
+
+    said = done.stdout + done.stderr
+    assert "with the free strategy" not in said and "in the free strategy" not in said
+    assert "HostVarsVars" not in said and "[localhost]" in said
+
+
 @pytest.mark.parametrize("playbook", ["delete", "cleanup", "report", "provision"])
 def test_a_limit_that_leaves_localhost_out_is_no_success(arm, ansible, tmp_path, playbook):
     """As with most inventories, localhost is in none of its groups."""
@@ -262,6 +278,65 @@ def test_a_limit_that_leaves_localhost_out_is_no_success(arm, ansible, tmp_path,
     assert "TASK [Look at the host]" not in refused.stdout and arm.requests() == []
     admitted = play("here:localhost")
     assert "leaves out localhost" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout
+
+
+@pytest.mark.parametrize("playbook", ["attach", "nas_lab_verify"])
+def test_a_limit_that_leaves_all_hosts_out_is_no_success(ansible, tmp_path, playbook):
+    """Such as the name of a machine that nobody has put into the group yet."""
+    here = {"ansible_connection": "local", "ansible_become": False}
+    groups = {"azlin_hosts": {"hosts": {"here": here}}, "azlin_nas_client": {"hosts": {"client": here}}}
+    groups["others"] = {"hosts": {"elsewhere": here}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+    given = ("-e", "azlin_storage_name=Not_A_Name", "-e", "azlin_nas_limit=none")
+
+    def play(limit):
+        return ansible(
+            "ansible-playbook", f"azlin.storage.{playbook}", "-i", "inventory.json", "--limit", limit, *given
+        )
+
+    refused, admitted = play("elsewhere"), play("elsewhere:here:client")
+
+    assert refused.returncode != 0 and "--limit 'elsewhere' leaves out all hosts of" in refused.stdout, refused.stdout
+    assert "leaves out" not in admitted.stdout and "TASK [Check the variables]" in admitted.stdout, admitted.stdout
+
+
+def test_localhost_may_be_in_the_inventory_by_its_address(arm, ansible, tmp_path):
+    """Ansible then takes the name for that host."""
+    run_module("azlin_nfs_storage", **storage())
+    groups = {"azlin_hosts": {"hosts": {"127.0.0.1": {"ansible_connection": "local"}}}}
+    (tmp_path / "inventory.json").write_text(json.dumps(groups))
+
+    done = ansible("ansible-playbook", *DELETION, "-i", "inventory.json", "--check")
+
+    assert done.returncode == 0 and "TASK [Look at the host]" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("playbook", ["delete", "cleanup", "report"])
+def test_hosts_that_are_named_but_not_there_are_no_hosts_that_were_asked(arm, ansible, tmp_path, playbook):
+    run_module("azlin_nfs_storage", **storage())
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+    arguments = (*DELETION[1:], "-e", f"azlin_report_path={tmp_path / 'report.html'}")
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", f"azlin.storage.{playbook}", *hosts, *arguments, "-e", "azlin_hosts=mistyped")
+
+    assert done.returncode != 0 and "azlin_hosts: mistyped matches no host" in done.stdout, done.stdout + done.stderr
+    assert arm.requests() == []
+
+
+def test_a_path_of_the_controller_may_begin_with_the_home(ansible, tmp_path):
+    """A shell makes it one after a space, and not in a file of variables."""
+    hosts = {"azlin_hosts": {"hosts": {"worker-1": {"ansible_host": "10.30.1.11"}}}}
+    (tmp_path / "inventory.yml").write_text(json.dumps(hosts))
+    (tmp_path / "values.yml").write_text("azlin_nas_output_dir: ~/manifests")
+
+    done = ansible(
+        "/usr/bin/env", f"HOME={tmp_path / 'me'}", str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
+        "azlin.storage.nas_manifests", "-i", "inventory.yml", "-e", "@values.yml",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "me/manifests/nas-backup.yml").is_file() and not (tmp_path / "~").exists()
 
 
 def test_hosts_are_asked_about_the_home_that_is_named(arm, ansible, tmp_path):

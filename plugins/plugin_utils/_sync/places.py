@@ -31,7 +31,17 @@ _NAMES = {
     "private key": ("*.ppk", "*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.keystore", "*.bks"),
     "password database": ("*.kdbx", "*.kdb", "*.agilekeychain", "*.opvault"),
     "passwords": (
-        *(".netrc", "_netrc", ".pgpass", ".mylogin.cnf", ".git-credentials", ".vault-token", ".boto", ".s3cfg"),
+        *(
+            ".netrc",
+            "_netrc",
+            ".authinfo",
+            ".pgpass",
+            ".mylogin.cnf",
+            ".git-credentials",
+            ".vault-token",
+            ".boto",
+            ".s3cfg",
+        ),
         *(
             ".my.cnf",
             ".msmtprc",
@@ -56,9 +66,16 @@ _PATHS = {
         *(".azure/accessTokens.json", ".azure/msal_token_cache.*", ".azure/msal_http_cache.*"),
         *(".azure/service_principal_entries.*", ".azure/aksCredentials*", ".azure/azd/auth/**", ".azd/auth/**"),
         *(".config/gcloud/credentials.db", ".config/gcloud/access_tokens.db", ".config/gcloud/legacy_credentials/**"),
-        *(".oci/*.pem", ".bluemix/config.json", ".aliyun/config.json", ".config/doctl/config.yaml", ".fly/config.yml"),
+        *(
+            ".oci/*.pem",
+            ".bluemix/config.json",
+            ".aliyun/config.json",
+            ".pulumi/credentials.json",
+            ".config/doctl/config.yaml",
+            ".fly/config.yml",
+        ),
     ),
-    "cluster credentials": (".kube/config", ".kube/config.*", ".kube/cache/oidc-login/**", ".minikube/**/*.key"),
+    "cluster credentials": (".kube/config*", ".kube/cache/oidc-login/**", ".minikube/**/*.key"),
     "login of a registry": (".docker/config.json", "containers/auth.json", ".config/helm/registry/config.json"),
     "passwords": (
         *(".config/git/credentials", ".config/gh/hosts.yml", ".config/glab-cli/config.yml", ".config/hub"),
@@ -73,6 +90,7 @@ _PATHS = {
         *(".vnc/passwd", ".config/tigervnc/passwd", ".config/msmtp/config"),
         *(".config/openstack/clouds.y*ml", ".config/openstack/secure.y*ml"),
         *(".config/composer/auth.json", ".composer/auth.json", ".config/pip/credentials*", ".config/rclone/**"),
+        ".config/pypoetry/auth.toml",
     ),
     "key ring": (
         *(".gnupg/private-keys-v1.d/**", ".gnupg/secring.gpg", ".gnupg/openpgp-revocs.d/**", ".pki/**/key*.db"),
@@ -82,6 +100,9 @@ _PATHS = {
         *("firefox/**/key*.db", "firefox/**/logins*.json", "firefox/**/cookies.sqlite*"),
         *("google-chrome/**/Login Data*", "google-chrome/**/Cookies*"),
         *("chromium/**/Login Data*", "chromium/**/Cookies*"),
+        # All others that are made of these two, and programs that are a browser inside.
+        *(".thunderbird/**/key*.db", ".thunderbird/**/logins*.json", ".thunderbird/**/cookies.sqlite*"),
+        *(".config/**/Login Data*", ".config/**/Cookies", ".config/**/Cookies-journal"),
     ),
 }
 

@@ -131,12 +131,26 @@ _RULES = (
         r"|\x00\x02(?:\x82..|\x81.)\x00|\x01\x04[\x14-H])",
         re.DOTALL,
     ),
+    # Curve25519 in the form of wg(8).
+    _rule(
+        "private key",
+        (b"PrivateKey", b"PresharedKey"),
+        r"(?m)^[ \t]*P(?:rivate|reshared)Key[ \t]*=[ \t]*[A-Za-z0-9+/]{43}=\s*$",
+    ),
     # The forms of tokens are those that their services document for scanners.
     _rule("AWS key", (b"AKIA", b"ASIA"), _BEGIN + r"A(?:KIA|SIA)[A-Z2-7]{16}" + _END, judge=_is_no_example),
     _rule(
         "AWS key",
         b"secret",
         r"aws.{0,20}secret.{0,20}[:=]\s*[\"']?([a-z0-9/+]{40})(?![a-z0-9/+=])",
+        judge=_is_no_example,
+        lower=True,
+    ),
+    # Shells that set without a sign in between.
+    _rule(
+        "AWS key",
+        b"aws_secret_access_key",
+        r"aws_secret_access_key[ \t]+[\"']?([a-z0-9/+]{40})(?![a-z0-9/+=])",
         judge=_is_no_example,
         lower=True,
     ),
@@ -156,6 +170,7 @@ _RULES = (
         "GitLab token", (b"glpat-", b"gldt-", b"glrt-", b"glptt-"), _BEGIN + r"gl(?:pat|dt|rt|ptt)-[0-9A-Za-z_-]{20,}"
     ),
     _rule("Slack token", b"xox", _BEGIN + r"xox[abeoprs]-[0-9A-Za-z-]{20,}"),
+    _rule("Slack token", b"xapp-", _BEGIN + r"xapp-\d-[A-Z0-9]{8,}-\d+-[a-f0-9]{32,}"),
     _rule("Slack token", b"hooks.slack.com/services/", r"hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20,}"),
     _rule("Stripe key", b"k_live_", _BEGIN + r"[rs]k_live_[0-9A-Za-z]{20,}"),
     _rule("npm token", b"npm_", _BEGIN + r"npm_[A-Za-z0-9]{36}" + _END),
@@ -172,6 +187,24 @@ _RULES = (
     _rule("signed token", b"eyJ", _BEGIN + r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
     _rule("login of a registry", b'"auth"', r"\"auth\"\s*:\s*\"([A-Za-z0-9+/]{8,}={0,2})\"", judge=_is_login),
     _rule("login of a registry", b"_auth", r"(?m)(?:^|:)_auth(?:Token)?\s*=\s*[A-Za-z0-9+/_=.-]{8,}\s*$"),
+    # RFC 7617, RFC 6750; git's http.extraheader.
+    _rule(
+        "header of a login",
+        b"authorization",
+        r"authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:basic|bearer)\s{1,4}([a-z0-9+/=_.~-]{16,})",
+        judge=_is_by_chance,
+        lower=True,
+        text_only=True,
+    ),
+    # In braces is what Maven has encrypted, or a variable.
+    _rule(
+        "password or token",
+        (b"<password>", b"<passphrase>"),
+        r"<(?:password|passphrase)>\s{0,40}([^<>\s${}]{3,200})\s{0,40}</",
+        judge=_is_no_placeholder,
+        lower=True,
+        text_only=True,
+    ),
     _rule(
         "password in a URL",
         b"://",

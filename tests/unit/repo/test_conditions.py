@@ -86,7 +86,7 @@ CONTROLLER = {"ansible_python_interpreter": "{{ ansible_playbook_python }}", "an
 ONLY_HERE = "add_host assert debug fail meta pause set_fact set_stats validate_argument_spec"
 RUN_NO_MODULE = {f"ansible.builtin.{name}" for name in ONLY_HERE.split()}
 # Tasks of the user, who decides there, and those that only ask whether there are hosts.
-OTHERS = ("{{ azlin_vm_tasks | realpath }}", "tasks/require_hosts.yml", "tasks/require_client.yml")
+OTHERS = ("{{ azlin_vm_tasks | expanduser | realpath }}", "tasks/require_hosts.yml", "tasks/require_client.yml")
 
 
 def run_by_the_controller(node, local=False, given=()):

@@ -26,3 +26,11 @@ def test_keywords_take_what_the_inventory_says_into_account(playbook):
         assert [re.match(r"\{\{ (\w+)", text)[1] in heard for text in texts] == [True] * len(texts)
     # Nothing is heard before some play ran on a host, whichever --limit admits.
     assert plays[0]["hosts"] == "localhost:all" or not choosing
+
+
+@pytest.mark.parametrize("playbook", facts.playbooks())
+def test_hosts_never_run_ahead_of_each_other(playbook):
+    """Whatever strategy the user's configuration has, what is done once is done for all hosts, and before the rest."""
+    plays = facts.load_yaml(f"playbooks/{playbook}.yml")
+    several = [play for play in plays if play.get("hosts", "localhost") != "localhost"]
+    assert [play["name"] for play in several if play.get("strategy") != "ansible.builtin.linear"] == []

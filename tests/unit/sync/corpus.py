@@ -74,6 +74,7 @@ LEAKS = {
     "kubeconfig with another key": kubeconfig(key("EC")),
     "AWS key id": "aws_access_key_id = AKI" + "A" + drawn(BASE32, 16),
     "AWS secret": "aws_secret_access" + f"_key = {drawn(BASE64, 40)}\n",
+    "AWS secret in fish": "set -gx AWS_SECRET_ACCESS" + f"_KEY {drawn(BASE64, 40)}\n",
     "Azure storage key": "DefaultEndpointsProtocol=https;AccountName=a;Account" + f"Key={drawn(BASE64, 86)}==",
     "Azure bus key": "SharedAccessKeyName=Root;SharedAccess" + f"Key={drawn(BASE64, 43)}=",
     "Azure SAS": "https://a.blob.core.windows.net/c?sv=2022&si" + f"g={drawn(WORD, 43)}%3D&se=2030",
@@ -104,6 +105,11 @@ LEAKS = {
     "password of a database": "postgresql://app:" + f"{drawn(WORD, 9)}@db/app",
     "exported token": f"export SERVICE_TOKEN={drawn(WORD, 32)}\n",
     "quoted password": f'"password": "{drawn(WORD, 20)}"',
+    "WireGuard key": "[Interface]\nPrivate" + f"Key = {drawn(BASE64, 43)}=\n",
+    "Slack app token": "xap" + f"p-1-A0123456789-1700000000001-{drawn(HEX, 64)}",
+    "header of a login": f"git -c http.extraheader='Authorization: Basic {encoded('pat:' + drawn(WORD, 20))}' fetch\n",
+    "header with a token": f"curl -H 'authorization: bearer {drawn(WORD, 40)}' https://example.com\n",
+    "password in XML": f"<server><password>{drawn(WORD, 10)}</password></server>",
     "secret in YAML": f"client_secret: {drawn(WORD, 32)}\n",
 }
 
@@ -121,6 +127,9 @@ SECRET_PATHS = (
     *(".bash_history", ".zsh_history", ".python_history", ".local/share/fish/fish_history", ".Xauthority"),
     *(".mozilla/firefox/ab.default/logins.json", ".config/google-chrome/Default/Login Data", ".cargo/credentials"),
     *(".my.cnf", ".vnc/passwd", ".config/openstack/clouds.yaml", ".config/openstack/secure.yaml"),
+    *(".config/BraveSoftware/Brave-Browser/Default/Login Data", ".config/microsoft-edge/Default/Network/Cookies"),
+    *(".thunderbird/ab.default/key4.db", ".thunderbird/ab.default/logins.json", ".config/Slack/Cookies"),
+    *(".kube/config-prod", ".authinfo", ".pulumi/credentials.json", ".config/pypoetry/auth.toml"),
     *(".msmtprc", ".config/msmtp/config", ".fetchmailrc", "prod.env", "deploy/db.env", ".config/tigervnc/passwd"),
 )
 
@@ -173,6 +182,11 @@ HARMLESS = {
     "picture.bin": bytes(range(256)) * 64,
     "docker.json": json.dumps({"auths": {"registry.example.com": {}}, "credsStore": "secretservice"}),
     "npmrc": "//registry.example.com/:_auth" + "Token=${NPM_TOKEN}\nsave-exact=true\n",
+    "wg.md": "PrivateKey = <the output of wg genkey>\nPublicKey = " + drawn(BASE64, 43) + "=\n",
+    "settings.xml": "<password>${env.DEPLOY_PASSWORD}</password><password>{drawn+by+maven=}</password><password/>",
+    "headers.md": "Authorization: Basic base64(user:password)\nAuthorization: Bearer your-access-token-here\n",
+    "aws.txt": f"aws_secret_access_key rotated\naws_secret_access_key in {drawn(HEX, 40)}\n",
+    ".config/fish/config.fish": "set -gx AWS_SECRET_ACCESS_KEY (pass show aws)\nset -gx EDITOR vim\n",
     "keynote.key": "no key at all\n",
     "history.md": "# History\n",
 }
