@@ -271,7 +271,7 @@ def test_status_of_one_storage_reads_everything(arm):
         f"{ACCOUNT}/shares/*": 1,
         ACCOUNT: 1,
         network: 1,
-        f"{network}/privateDnsZoneGroups/default": 1,
+        f"{network}/privateDnsZoneGroups": 1,
     }
 
 

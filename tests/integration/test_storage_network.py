@@ -699,6 +699,27 @@ def test_bad_requests_for_approval_never_reach_the_network(arm, case):
     assert arm.requests() == []
 
 
+# --- endpoints of others ---------------------------------------------------------------------------------------------
+
+
+def test_the_zone_group_of_an_endpoint_can_have_any_name(arm):
+    """Azure takes one of an endpoint, and other tools and policies do not call theirs ``default``."""
+    made = run_module(MODULE, **storage())["storage"]
+    group = network_id(arm, f"{ENDPOINT}/privateDnsZoneGroups/default")
+    kept = get(arm, group)["properties"]["privateDnsZoneConfigs"]
+    arm.request("DELETE", group, api_version=NETWORK_API)
+    named = network_id(arm, f"{ENDPOINT}/privateDnsZoneGroups/deployedByPolicy")
+    body = {
+        "properties": {"privateDnsZoneConfigs": [{key: one[key] for key in ("name", "properties")} for one in kept]}
+    }
+    arm.request("PUT", named, body, NETWORK_API)
+
+    assert assert_nothing_to_do(arm, **storage())["storage"] == made
+    assert run_module(INFO, name="teamhomes01")["storages"][0]["network"] == made["network"]
+    run_module(MODULE, **DELETION)
+    assert not exists(arm, named) and not exists(arm, network_id(arm, ENDPOINT))
+
+
 # --- dead endpoints --------------------------------------------------------------------------------------------------
 
 

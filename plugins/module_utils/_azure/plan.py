@@ -597,20 +597,25 @@ def _zone_group(wanted, group):
     kept = [{"name": config["name"], "properties": {"privateDnsZoneId": one}} for config, one in zip(configs, known)]
     if is_known:
         body, needs = {"properties": {"privateDnsZoneConfigs": kept}}, ("endpoint", "zone", "link")
-        return [_finishing("zone_group", "DNS zone group", wanted.zone_group, group, body, needs)]
+        return [_finishing("zone_group", "DNS zone group", _group_id(wanted.endpoint, group), group, body, needs)]
     config = {"name": zone_id.name.replace(".", "-"), "properties": {"privateDnsZoneId": str(zone_id)}}
     return [
         Step(
             key="zone_group",
             action="create" if group is None else "update",
             kind="DNS zone group",
-            id=wanted.zone_group,
+            id=wanted.zone_group if group is None else _group_id(wanted.endpoint, group),
             before=None if group is None else {"zones": known},
             after={"zones": [*known, str(zone_id)]},
             body={"properties": {"privateDnsZoneConfigs": [*kept, config]}},
             needs=("endpoint", "zone", "link"),
         )
     ]
+
+
+def _group_id(endpoint_id, group):
+    """The id of a zone group that is there."""
+    return endpoint_id.child("privateDnsZoneGroups", group["name"])
 
 
 def removed_endpoint(wanted, present, needs):
@@ -625,7 +630,7 @@ def removal_of(endpoint_id, endpoint, group, needs, mark=""):
     steps = []
     if group is not None:
         zones = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(group)]
-        group_id = endpoint_id.child("privateDnsZoneGroups", "default")
+        group_id = _group_id(endpoint_id, group)
         steps.append(deletion_of(f"zone_group{mark}", "DNS zone group", group_id, {"zones": zones}, needs))
     view, needs = _endpoint_view(endpoint), (*needs, f"zone_group{mark}")
     steps.append(deletion_of(f"endpoint{mark}", "private endpoint", endpoint_id, view, needs))
