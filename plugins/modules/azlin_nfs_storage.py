@@ -185,9 +185,9 @@ options:
       create:
         description:
           - Create the virtual network or subnet if it does not exist. One that exists is never changed, except that
-            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that lack it. Azure
-            replaces a subnet as a whole, so it is sent back as it was read, on the condition (C(If-Match)) that nobody
-            changed it meanwhile; if somebody did, it is read again.
+            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that have neither it
+            nor C(Microsoft.Storage.Global). Azure replaces a subnet as a whole, so it is sent back as it was read, on
+            the condition (C(If-Match)) that nobody changed it meanwhile; if somebody did, it is read again.
         type: bool
         default: false
       address_prefix:

@@ -527,6 +527,20 @@ def test_subnet_is_the_same_but_for_its_service_endpoint(arm):
     assert without_tag(after, []) == without_tag(before, [])
 
 
+def test_subnet_with_the_service_endpoint_of_all_regions_is_admitted_as_it_is(arm):
+    """Azure refuses both service endpoints for storage on one subnet, and either one is enough."""
+    path = network_id(arm, HOSTS)
+    body = get(arm, path)
+    body["properties"]["serviceEndpoints"] = [{"service": "Microsoft.Storage.Global"}]
+    arm.request("PUT", path, body, NETWORK_API)
+    before = get(arm, path)
+
+    made = assert_forecast(arm, MODULE, **storage(network=service_network()))["storage"]
+
+    assert made["network"]["subnets"] == [path]
+    assert get(arm, path) == before
+
+
 def test_subnet_of_an_endpoint_keeps_its_policies(arm):
     path = network_id(arm, "virtualNetworks/lab-vnet/subnets/endpoints")
     body = get(arm, path)

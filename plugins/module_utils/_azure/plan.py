@@ -32,6 +32,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.names import
 
 OWN_TAGS = {TAG_KEY: TAG_VALUE}
 STORAGE_SERVICE = "Microsoft.Storage"
+# For accounts of every region. A subnet has this one or the other. Source: Azure docs, storage-network-security.
+_STORAGE_SERVICE_OF_ALL_REGIONS = "Microsoft.Storage.Global"
 # The private link group of Azure Files. Source: Azure docs, private-endpoint-overview.
 _FILE_GROUP = "file"
 
@@ -143,13 +145,18 @@ def _services(subnet):
     return [endpoint.get("service") for endpoint in properties(subnet).get("serviceEndpoints") or []]
 
 
+def _has_service_endpoint(subnet):
+    """Whether a subnet reaches storage over a service endpoint."""
+    return not {STORAGE_SERVICE, _STORAGE_SERVICE_OF_ALL_REGIONS}.isdisjoint(_services(subnet))
+
+
 def _subnet(network, subnet, subnet_id, needs):
     """The step for one subnet, or None. A change sends the whole subnet back, since Azure replaces it as a whole."""
     if subnet is None:
         body = {"name": subnet_id.name, "properties": _subnet_properties(network)}
         view = _subnet_view(body)
         return Step(_subnet_key(subnet_id), "create", "subnet", subnet_id, None, view, body, needs)
-    if network.mode != "service_endpoint" or STORAGE_SERVICE in _services(subnet):
+    if network.mode != "service_endpoint" or _has_service_endpoint(subnet):
         return None
     body = with_service_endpoint(subnet)
     before, after = changes(_subnet_view(subnet), _subnet_view(body))
@@ -158,7 +165,7 @@ def _subnet(network, subnet, subnet_id, needs):
 
 def with_service_endpoint(subnet):
     """A subnet as it is, with the service endpoint for storage among those that it has."""
-    if STORAGE_SERVICE in _services(subnet):
+    if _has_service_endpoint(subnet):
         return subnet
     endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
     return {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
