@@ -182,6 +182,9 @@ _GENERAL = {
 BUSY_CODES = frozenset(
     {
         "AnotherOperationInProgress",
+        # Somebody else wrote to the resource at the same time: neither a tag nor a network is then as we want it.
+        "CanceledAndSupersededDueToAnotherOperation",
+        "ConflictingConcurrentWriteNotAllowed",
         # Somebody changed the resource between our read and our write: both are done again.
         "PreconditionFailed",
         "ReferencedResourceNotProvisioned",

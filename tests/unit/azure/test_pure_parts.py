@@ -450,6 +450,8 @@ def test_answers_without_an_error_object(body):
         answer(429, "RetryableError", details=[{"code": "ReferencedResourceNotProvisioned"}]),
         answer(400, "NetworkAclsValidationFailure", "Validation failure: SubnetsNotProvisioned: x"),
         answer(412, "PreconditionFailed"),
+        answer(409, "ConflictingConcurrentWriteNotAllowed"),
+        errors.Failed({"code": "Canceled", "details": [{"code": "CanceledAndSupersededDueToAnotherOperation"}]}),
         answer(429, "SomethingElse"),
         errors.Failed({"code": "StorageAccountOperationInProgress", "message": "Busy."}),
     ],
