@@ -459,6 +459,11 @@ def _file_service_properties(about, after):
     return values
 
 
+def updated_file_service(step, file_service):
+    """The body of the file service's update for what the file service is by now."""
+    return {"properties": _file_service_properties(properties(file_service), step.after)}
+
+
 def _share(wanted, present):
     version = softdelete.to_restore(wanted, present)
     share, steps = present.share, []
