@@ -36,6 +36,8 @@ STORAGE_SERVICE = "Microsoft.Storage"
 _STORAGE_SERVICE_OF_ALL_REGIONS = "Microsoft.Storage.Global"
 # The private link group of Azure Files. Source: Azure docs, private-endpoint-overview.
 _FILE_GROUP = "file"
+# What an endpoint can be given besides, and loses where it is not sent again.
+_ENDPOINT_KEYS = ("applicationSecurityGroups", "customNetworkInterfaceName", "ipConfigurations")
 
 
 def plan(wanted, present):
@@ -579,11 +581,13 @@ def _new_endpoint(wanted, present, unfinished, location):
     if wanted.network.manual_approval:
         kind = "manualPrivateLinkServiceConnections"
         connection["properties"]["requestMessage"] = wanted.network.request_message
+    # What people gave an endpoint stays, and somebody else's does not become ours.
+    kept = {key: properties(unfinished)[key] for key in _ENDPOINT_KEYS if properties(unfinished).get(key)}
     body = {
         # An endpoint belongs to the region of its network; the account may be elsewhere.
         "location": network["location"] if network else location,
-        "tags": OWN_TAGS,
-        "properties": {"subnet": {"id": subnet}, kind: [connection]},
+        "tags": OWN_TAGS if unfinished is None else unfinished.get("tags") or {},
+        "properties": {**kept, "subnet": {"id": subnet}, kind: [connection]},
     }
     # Azure refuses an endpoint while it still works on the account.
     busy = ("account", "file_service") if present.account is None else ()
