@@ -23,6 +23,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.desired impor
     DEFAULT_SOFT_DELETE_DAYS,
     TAG_KEY,
     TAG_VALUE,
+    check_number_of_tags,
     is_managed,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
@@ -326,6 +327,7 @@ def _wanted_account_view(wanted, view, held=False):
         listed = {key.lower() for key in (*wanted.tags, *OWN_TAGS)}
         kept = {key: value for key, value in kept.items() if key.lower() in listed}
     after["tags"] = merged_tags(kept, {**(wanted.tags or {}), **OWN_TAGS})
+    check_number_of_tags(after["tags"])
     return after
 
 
