@@ -97,17 +97,18 @@ def hub_machine(arm):
     return path
 
 
+def attachment(machine):
+    """The options of a record."""
+    return {
+        "vm_id": machine,
+        "storage_name": "teamhomes01",
+        "user": "azureuser",
+        "mount_point": "/home/azureuser",
+    }
+
+
 def attach_from_the_hub(arm, **extra):
-    return run_module(
-        "azlin_attachment",
-        **{
-            "vm_id": hub_machine(arm),
-            "storage_name": "teamhomes01",
-            "user": "azureuser",
-            "mount_point": "/home/azureuser",
-            **extra,
-        },
-    )
+    return run_module("azlin_attachment", **{**attachment(hub_machine(arm)), **extra})
 
 
 WAYS_FROM_THE_HUB = {
@@ -391,6 +392,48 @@ def test_central_zone_in_another_subscription(arm):
     run_module(MODULE, **DELETION)
     assert exists(arm, hub(ZONE), DNS_API)
     assert not exists(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)
+
+
+def unlink(arm, zone):
+    """Somebody takes a zone from the network, so that another one of its name can be linked."""
+    for one in get(arm, f"{zone}/virtualNetworkLinks", DNS_API)["value"]:
+        arm.request("DELETE", one["id"], api_version=DNS_API)
+
+
+def test_the_name_moves_to_the_zone_that_is_asked_for(arm):
+    """Azure takes one zone of a name in a zone group; a host that only knows the other one loses its way."""
+    run_module(MODULE, **storage())
+    record = get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"]
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    unlink(arm, network_id(arm, ZONE))
+    options = storage(network=endpoint_network(dns={"zone_id": hub(ZONE)}))
+    run_module("azlin_attachment", **attachment(vm_id(arm)))
+    arm.clear_requests()
+
+    assert_refused(run_module(MODULE, **options), "in_use", "worker-1", network_id(arm, ZONE), hub(ZONE))
+    assert writes(arm) == []
+
+    made = assert_forecast(arm, MODULE, **options, force=True)["storage"]
+    assert made["network"]["dns_zone"] == hub(ZONE)
+    assert get(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"] == record
+    assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    assert_nothing_to_do(arm, **options)
+
+
+def test_the_name_does_not_leave_its_zone_unasked(arm):
+    """Networks can reach a central zone by a resolver, without a link; options that forget it do not move the name."""
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    run_module(MODULE, **storage(network=endpoint_network(dns={"zone_id": hub(ZONE)})))
+    unlink(arm, hub(ZONE))
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage())
+
+    assert_refused(refused, "network_failed", hub(ZONE))
+    assert f"Set network.dns.zone_id: {hub(ZONE)}" in refused["causes"][0]["remedy"]
+    assert writes(arm) == []
 
 
 def test_a_second_endpoint_leaves_the_record_to_the_first(arm):

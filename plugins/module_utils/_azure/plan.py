@@ -17,6 +17,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     result,
     security,
     softdelete,
+    zones,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
     DEFAULT_SIZE_GIB,
@@ -612,7 +613,12 @@ def _zone_group(wanted, group):
     is_known = any(same_id(one, zone_id) for one in known)
     if zone_id is None or (is_known and not is_unfinished(group)):
         return []
-    kept = [{"name": config["name"], "properties": {"privateDnsZoneId": one}} for config, one in zip(configs, known)]
+    # One of the same name gives way: a zone group takes one.
+    kept = [
+        {"name": config["name"], "properties": {"privateDnsZoneId": one}}
+        for config, one in zip(configs, known)
+        if is_known or not zones.has_its_name(one, zone_id)
+    ]
     if is_known:
         body, needs = {"properties": {"privateDnsZoneConfigs": kept}}, ("endpoint", "zone", "link")
         return [_finishing("zone_group", "DNS zone group", _group_id(wanted.endpoint, group), group, body, needs)]
@@ -624,7 +630,7 @@ def _zone_group(wanted, group):
             kind="DNS zone group",
             id=wanted.zone_group if group is None else _group_id(wanted.endpoint, group),
             before=None if group is None else {"zones": known},
-            after={"zones": [*known, str(zone_id)]},
+            after={"zones": [*(one["properties"]["privateDnsZoneId"] for one in kept), str(zone_id)]},
             body={"properties": {"privateDnsZoneConfigs": [*kept, config]}},
             needs=("endpoint", "zone", "link"),
         )
@@ -647,9 +653,9 @@ def removal_of(endpoint_id, endpoint, group, needs, mark=""):
     """The steps that remove a private endpoint with its DNS records; ``mark`` tells their keys from those of others."""
     steps = []
     if group is not None:
-        zones = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(group)]
+        known = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(group)]
         group_id = _group_id(endpoint_id, group)
-        steps.append(deletion_of(f"zone_group{mark}", "DNS zone group", group_id, {"zones": zones}, needs))
+        steps.append(deletion_of(f"zone_group{mark}", "DNS zone group", group_id, {"zones": known}, needs))
     view, needs = _endpoint_view(endpoint), (*needs, f"zone_group{mark}")
     steps.append(deletion_of(f"endpoint{mark}", "private endpoint", endpoint_id, view, needs))
     return steps
