@@ -421,6 +421,19 @@ def test_the_name_moves_to_the_zone_that_is_asked_for(arm):
     assert_nothing_to_do(arm, **options)
 
 
+def test_a_zone_that_somebody_deleted_comes_back_with_the_name(arm):
+    """The zone group is as before, but Azure does not write into the new zone by itself."""
+    run_module(MODULE, **storage())
+    record = get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"]
+    unlink(arm, network_id(arm, ZONE))
+    arm.request("DELETE", network_id(arm, ZONE), api_version=DNS_API)
+
+    assert assert_forecast(arm, MODULE, **storage())["changed"]
+
+    assert get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"] == record
+    assert_nothing_to_do(arm, **storage())
+
+
 def test_the_name_does_not_leave_its_zone_unasked(arm):
     """Networks can reach a central zone by a resolver, without a link; options that forget it do not move the name."""
     make_hub(arm)

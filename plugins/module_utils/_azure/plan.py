@@ -555,7 +555,7 @@ def _endpoint(wanted, present, location):
     if endpoint is None or _is_to_be_finished(endpoint):
         steps.append(_new_endpoint(wanted, present, endpoint, location))
     # Hosts are sent to the endpoint by its name only when it lets them through.
-    return steps if approval.awaited(wanted, present) else steps + _zone_group(wanted, group)
+    return steps if approval.awaited(wanted, present) else steps + _zone_group(wanted, present, group)
 
 
 def _is_to_be_finished(endpoint):
@@ -606,9 +606,12 @@ def _new_endpoint(wanted, present, unfinished, location):
     )
 
 
-def _zone_group(wanted, group):
+def _zone_group(wanted, present, group):
     zone_id = wanted.network.zone
     configs = result.zone_configs(group)
+    if present.zone is None:
+        # What the group once wrote went with the zone, and it writes into a new one only when it is sent.
+        configs = [one for one in configs if not same_id(properties(one).get("privateDnsZoneId"), zone_id)]
     known = [properties(config).get("privateDnsZoneId") for config in configs]
     is_known = any(same_id(one, zone_id) for one in known)
     if zone_id is None or (is_known and not is_unfinished(group)):
