@@ -16,6 +16,7 @@ from tests.integration.support import (
     assert_forecast,
     assert_nothing_to_do,
     assert_refused,
+    before_the_first_write,
     endpoint_network,
     network_id,
     run_module,
@@ -258,6 +259,34 @@ def test_subnets_of_other_groups_and_subscriptions_are_admitted(arm):
     for path in (network_id(arm, HOSTS), near_subnet, far_subnet):
         assert get(arm, path)["properties"]["serviceEndpoints"][0]["service"] == "Microsoft.Storage"
     assert_nothing_to_do(arm, **options)
+
+
+def test_a_subnet_that_another_run_admits_meanwhile_is_not_dropped(arm, monkeypatch):
+    """Nobody looked whether its machines have homes there; the next run does."""
+    run_module(MODULE, **storage(network=service_network()))
+    make_network(arm, network_id(arm, "virtualNetworks/near"), "10.50.0.0/16", "10.50.1.0/24")
+    near = network_id(arm, "virtualNetworks/near/subnets/homes")
+    ours = service_network(subnet=["hosts", near])
+
+    def another_run():
+        path = network_id(arm, "virtualNetworks/lab-vnet/subnets/endpoints")
+        subnet = get(arm, path)
+        subnet["properties"]["serviceEndpoints"] = [{"service": "Microsoft.Storage"}]
+        arm.request("PUT", path, subnet, NETWORK_API)
+        rules = account(arm)["networkAcls"]
+        rules["virtualNetworkRules"].append({"id": path, "action": "Allow"})
+        arm.request("PATCH", storage_id(arm, ACCOUNT), {"properties": {"networkAcls": rules}}, STORAGE_API)
+
+    with before_the_first_write(monkeypatch, another_run):
+        refused = run_module(MODULE, **storage(network=ours))
+
+    assert_refused(refused, "azure_error", "subnets", "endpoints")
+    admitted = [rule["id"].rpartition("/")[2] for rule in account(arm)["networkAcls"]["virtualNetworkRules"]]
+    assert sorted(admitted) == ["endpoints", "homes", "hosts"]
+    assert run_module(MODULE, **storage(network=ours))["storage"]["network"]["subnets"] == [
+        network_id(arm, HOSTS),
+        near,
+    ]
 
 
 def test_endpoint_for_a_network_of_another_subscription_is_made_there(arm):

@@ -401,8 +401,15 @@ def _account_patch(account, after):
 
 
 def updated_account(step, account):
-    """The body of an account's update for what the account is by now: of tags only what the step changes."""
+    """The body of an account's update for what the account is by now: of tags only what the step changes.
+
+    A subnet that was admitted meanwhile stays: nobody looked whether its machines have homes here.
+    """
     after = dict(step.after)
+    if "subnets" in after:
+        known = {subnet.lower() for subnet in (*step.before["subnets"], *after["subnets"])}
+        meanwhile = [subnet for subnet in result.admitted_subnets(account) if subnet.lower() not in known]
+        after["subnets"] = [*after["subnets"], *meanwhile]
     if "tags" in after:
         before, wanted = step.before["tags"], step.after["tags"]
         removed = {name.lower() for name in before if name not in wanted}
