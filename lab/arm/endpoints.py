@@ -294,6 +294,7 @@ def put_group(call: Call) -> Answer:
         _config(call, group_id, entry)
         for entry in (call.body.get("properties") or {}).get("privateDnsZoneConfigs") or []
     ]
+    _refuse_a_name_twice(group_id, [config["name"].lower() for config in configs])
     if existing:
         _remove_records(call.store, endpoint, existing)
     group = call.store.put(
@@ -308,6 +309,16 @@ def put_group(call: Call) -> Answer:
     )
     operation = call.start("zone_group", group["id"])
     return Answer(200 if existing else 201, public(group), polling(call, operation, endpoint["location"]))
+
+
+def _refuse_a_name_twice(group_id: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            detail = {
+                "code": "DuplicateResourceName",
+                "message": f"Resource {group_id} has two child resources with the same name ({name}).",
+            }
+            raise ArmError(400, "InvalidRequestFormat", "Cannot parse the request.", details=[detail])
 
 
 def _config(call: Call, group_id: str, entry: dict) -> dict:

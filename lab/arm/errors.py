@@ -21,6 +21,7 @@ class ArmError(Exception):
         message: str,
         headers: dict[str, str] | None = None,
         target: str | None = None,
+        details: list[dict] | None = None,
     ):
         super().__init__(f"{code}: {message}")
         self.status = status
@@ -28,12 +29,15 @@ class ArmError(Exception):
         self.message = message
         self.headers = headers or {}
         self.target = target
+        self.details = details
 
     def body(self) -> dict:
         """The JSON document Azure would send."""
         error: dict = {"code": self.code, "message": self.message}
         if self.target:
             error["target"] = self.target
+        if self.details is not None:
+            error["details"] = self.details
         return {"error": error}
 
 

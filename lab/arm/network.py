@@ -306,6 +306,7 @@ def _new_subnet(vnet_id: str, name: str, given: dict) -> Record:
         ("Enabled", "Disabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled"),
         "privateEndpointNetworkPolicies",
     )
+    _refuse_two_for_storage(subnet_id, properties)
     if properties.get("serviceEndpoints"):
         properties["serviceEndpoints"] = [
             {
@@ -316,6 +317,18 @@ def _new_subnet(vnet_id: str, name: str, given: dict) -> Record:
             for entry in properties["serviceEndpoints"]
         ]
     return {"id": subnet_id, "name": name, "type": SUBNETS, "etag": new_etag(), "properties": properties}
+
+
+def _refuse_two_for_storage(subnet_id: str, properties: dict) -> None:
+    """A subnet has the service endpoint for storage of its own region, or that of all regions."""
+    services = {entry["service"] for entry in properties.get("serviceEndpoints") or []}
+    if {"Microsoft.Storage", "Microsoft.Storage.Global"} <= services:
+        raise ArmError(
+            400,
+            "SubnetHasBothRegionalAndGlobalStorageServiceEndpointsTogether",
+            f"Subnet {subnet_id} has ServiceEndpoint entries for both 'Microsoft.Storage' and "
+            "'Microsoft.Storage.Global' together. Please use either one of them at a time.",
+        )
 
 
 def _listed_subnets(store: Store, vnet_id: str, given: dict, prefixes: list[str]) -> list[Record] | None:

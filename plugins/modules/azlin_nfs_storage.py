@@ -185,9 +185,9 @@ options:
       create:
         description:
           - Create the virtual network or subnet if it does not exist. One that exists is never changed, except that
-            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that lack it. Azure
-            replaces a subnet as a whole, so it is sent back as it was read, on the condition (C(If-Match)) that nobody
-            changed it meanwhile; if somebody did, it is read again.
+            mode V(service_endpoint) adds the service endpoint C(Microsoft.Storage) to subnets that have neither it
+            nor C(Microsoft.Storage.Global). Azure replaces a subnet as a whole, so it is sent back as it was read, on
+            the condition (C(If-Match)) that nobody changed it meanwhile; if somebody did, it is read again.
         type: bool
         default: false
       address_prefix:
@@ -253,6 +253,9 @@ options:
               - When not set, the zone C(privatelink.file.SUFFIX) in the resource group of the storage is used, and
                 created if needed. If the virtual network is linked to another zone of that name, one with the tag
                 C(managed-by=azlin) is used, and any other one is named in an error.
+              - Where the storage's name is in another zone already, it moves to one that is named here. That takes it
+                from hosts that only know the other zone, so it is refused while homes are attached, without O(force).
+                When not set, the name does not move; that is an error, which tells the zone.
               - A zone has one address for a storage. A second private endpoint of the storage, for another network,
                 needs another zone, or O(network.dns.manage=false); otherwise it is refused.
             type: str
@@ -313,10 +316,10 @@ options:
     description:
       - Delete, or make a change that takes the share from hosts, although homes are attached. No other check is lifted.
       - "Such changes are: another mode of the network, a subnet that is not listed any more, a private endpoint that
-        goes since the mode is V(service_endpoint), O(encryption_in_transit=required) and O(root_squash=AllSquash) where
-        it was not so before. Another one is to remove the last subnet, be it a deleted one, or private endpoint of
-        another subscription while homes of its machines are attached or may not be listed, since nobody would ask there
-        again."
+        goes since the mode is V(service_endpoint), another O(network.dns.zone_id), O(encryption_in_transit=required)
+        and O(root_squash=AllSquash) where it was not so before. Another one is to remove the last subnet, be it a
+        deleted one, or private endpoint of another subscription while homes of its machines are attached or may not be
+        listed, since nobody would ask there again."
     type: bool
     default: false
   used_by:

@@ -116,6 +116,18 @@ def test_virtual_network_is_still_updating(arm, monkeypatch):
     assert_finished(arm, **OPEN)
 
 
+def test_change_of_a_subnet_that_another_one_superseded(arm):
+    """Two runs at one virtual network: Azure takes the later write and ends the operation of the earlier one."""
+    message = "Operation PutSubnetOperation was canceled and superseded by operation PutVirtualNetworkOperation."
+    superseded = {"code": "CanceledAndSupersededDueToAnotherOperation", "message": message}
+    arm.faults({"method": "PUT", "path": f"{HOSTS}$", "fail_operation": superseded, "times": 2})
+
+    assert_succeeded(run_module(MODULE, **OPEN))
+
+    assert services(arm) == ["Microsoft.Storage"] and len(sent(arm, "PUT", HOSTS)) == 3
+    assert_finished(arm, **OPEN)
+
+
 GUARD = {"networkSecurityGroup": {"id": "/subscriptions/x/guard"}, "routeTable": {"id": "/subscriptions/x/routes"}}
 
 

@@ -104,6 +104,19 @@ def test_info_lists_storages_of_others_on_request(arm):
     assert run_module(INFO, name="foreign", unmanaged=True)["storages"] == [listed[0]]
 
 
+def test_blobs_that_a_policy_gave_our_tag_stop_no_listing(arm):
+    """Policies copy tags of a resource group to all that is in it. Azure lists no shares of such an account."""
+    run_module(STORAGE, **storage())
+    body = {"location": "westus2", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    path = storage_id(arm, "storageAccounts/blobs")
+    arm.request("PUT", path, {**body, "tags": {"managed-by": "azlin"}}, STORAGE_API)
+    refused = {"status": 400, "code": "FeatureNotSupportedForAccount", "message": "File is not supported."}
+    arm.faults({"method": "GET", "path": "/blobs/fileServices/", "times": 0, **refused})
+
+    assert [one["name"] for one in run_module(INFO)["storages"]] == ["teamhomes01"]
+    assert run_module(INFO, name="blobs")["storages"] == []
+
+
 def test_info_reads_all_pages(arm):
     for number in range(1, 4):
         run_module(STORAGE, **storage(name=f"teamhomes0{number}"))
@@ -271,7 +284,7 @@ def test_status_of_one_storage_reads_everything(arm):
         f"{ACCOUNT}/shares/*": 1,
         ACCOUNT: 1,
         network: 1,
-        f"{network}/privateDnsZoneGroups/default": 1,
+        f"{network}/privateDnsZoneGroups": 1,
     }
 
 
@@ -411,6 +424,17 @@ def test_a_record_that_was_not_written_is_no_success(arm, answer, state):
 
     assert result.get("failed") and result["error_code"] == "azure_error"
     assert "worker-1" in result["msg"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_record_waits_for_others_who_write_to_the_machine(arm):
+    """As an extension that is being installed on a new machine does."""
+    message = "The operation was interrupted by a conflicting concurrent write on the same entity. Please retry later."
+    busy = {"status": 409, "code": "ConflictingConcurrentWriteNotAllowed", "message": message, "times": 5}
+    arm.faults({"method": "PATCH", "path": "/tags/default$", **busy})
+
+    assert run_module(ATTACHMENT, **record())["changed"]
+    assert arm.status()["faults"] == [] and tags(arm)["azlin-home-azureuser"]
 
 
 def test_a_record_that_azure_only_confirms_is_read_again(arm):

@@ -286,6 +286,23 @@ def test_a_tag_that_somebody_sets_meanwhile_stays(arm, monkeypatch):
     assert result["storage"]["tags"] == {"managed-by": "azlin", "team": "red", "azlin-keep": "yes"}
 
 
+def test_a_setting_of_the_file_service_that_somebody_changes_meanwhile_stays(arm, monkeypatch):
+    """Its settings are sent as a whole, and a private endpoint takes minutes between reading and sending them."""
+    run_module(MODULE, **storage(encryption_in_transit="required"))
+    run_module(MODULE, **storage(encryption_in_transit="disabled"))
+    service = storage_id(arm, f"{ACCOUNT}/fileServices/default")
+
+    def somebody():
+        nfs = {"nfs": {"encryptionInTransit": {"required": True}}}
+        arm.request("PUT", service, {"properties": {"protocolSettings": nfs}}, STORAGE_API)
+
+    with before_the_first_write(monkeypatch, somebody):
+        result = run_module(MODULE, **storage(soft_delete_days=14))
+
+    assert result["storage"]["soft_delete_days"] == 14
+    assert result["storage"]["encryption_in_transit"] == "required"
+
+
 CHANGES = {
     "root_squash": ("AllSquash", "NoRootSquash"),
     "soft_delete_days": (0, 7),

@@ -16,6 +16,7 @@ from tests.integration.support import (
     assert_forecast,
     assert_nothing_to_do,
     assert_refused,
+    before_the_first_write,
     endpoint_network,
     network_id,
     run_module,
@@ -97,17 +98,18 @@ def hub_machine(arm):
     return path
 
 
+def attachment(machine):
+    """The options of a record."""
+    return {
+        "vm_id": machine,
+        "storage_name": "teamhomes01",
+        "user": "azureuser",
+        "mount_point": "/home/azureuser",
+    }
+
+
 def attach_from_the_hub(arm, **extra):
-    return run_module(
-        "azlin_attachment",
-        **{
-            "vm_id": hub_machine(arm),
-            "storage_name": "teamhomes01",
-            "user": "azureuser",
-            "mount_point": "/home/azureuser",
-            **extra,
-        },
-    )
+    return run_module("azlin_attachment", **{**attachment(hub_machine(arm)), **extra})
 
 
 WAYS_FROM_THE_HUB = {
@@ -259,6 +261,34 @@ def test_subnets_of_other_groups_and_subscriptions_are_admitted(arm):
     assert_nothing_to_do(arm, **options)
 
 
+def test_a_subnet_that_another_run_admits_meanwhile_is_not_dropped(arm, monkeypatch):
+    """Nobody looked whether its machines have homes there; the next run does."""
+    run_module(MODULE, **storage(network=service_network()))
+    make_network(arm, network_id(arm, "virtualNetworks/near"), "10.50.0.0/16", "10.50.1.0/24")
+    near = network_id(arm, "virtualNetworks/near/subnets/homes")
+    ours = service_network(subnet=["hosts", near])
+
+    def another_run():
+        path = network_id(arm, "virtualNetworks/lab-vnet/subnets/endpoints")
+        subnet = get(arm, path)
+        subnet["properties"]["serviceEndpoints"] = [{"service": "Microsoft.Storage"}]
+        arm.request("PUT", path, subnet, NETWORK_API)
+        rules = account(arm)["networkAcls"]
+        rules["virtualNetworkRules"].append({"id": path, "action": "Allow"})
+        arm.request("PATCH", storage_id(arm, ACCOUNT), {"properties": {"networkAcls": rules}}, STORAGE_API)
+
+    with before_the_first_write(monkeypatch, another_run):
+        refused = run_module(MODULE, **storage(network=ours))
+
+    assert_refused(refused, "azure_error", "subnets", "endpoints")
+    admitted = [rule["id"].rpartition("/")[2] for rule in account(arm)["networkAcls"]["virtualNetworkRules"]]
+    assert sorted(admitted) == ["endpoints", "homes", "hosts"]
+    assert run_module(MODULE, **storage(network=ours))["storage"]["network"]["subnets"] == [
+        network_id(arm, HOSTS),
+        near,
+    ]
+
+
 def test_endpoint_for_a_network_of_another_subscription_is_made_there(arm):
     make_hub(arm)
     make_network(arm, hub("virtualNetworks/far"))
@@ -393,6 +423,61 @@ def test_central_zone_in_another_subscription(arm):
     assert not exists(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)
 
 
+def unlink(arm, zone):
+    """Somebody takes a zone from the network, so that another one of its name can be linked."""
+    for one in get(arm, f"{zone}/virtualNetworkLinks", DNS_API)["value"]:
+        arm.request("DELETE", one["id"], api_version=DNS_API)
+
+
+def test_the_name_moves_to_the_zone_that_is_asked_for(arm):
+    """Azure takes one zone of a name in a zone group; a host that only knows the other one loses its way."""
+    run_module(MODULE, **storage())
+    record = get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"]
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    unlink(arm, network_id(arm, ZONE))
+    options = storage(network=endpoint_network(dns={"zone_id": hub(ZONE)}))
+    run_module("azlin_attachment", **attachment(vm_id(arm)))
+    arm.clear_requests()
+
+    assert_refused(run_module(MODULE, **options), "in_use", "worker-1", network_id(arm, ZONE), hub(ZONE))
+    assert writes(arm) == []
+
+    made = assert_forecast(arm, MODULE, **options, force=True)["storage"]
+    assert made["network"]["dns_zone"] == hub(ZONE)
+    assert get(arm, hub(f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"] == record
+    assert not exists(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)
+    assert_nothing_to_do(arm, **options)
+
+
+def test_a_zone_that_somebody_deleted_comes_back_with_the_name(arm):
+    """The zone group is as before, but Azure does not write into the new zone by itself."""
+    run_module(MODULE, **storage())
+    record = get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"]
+    unlink(arm, network_id(arm, ZONE))
+    arm.request("DELETE", network_id(arm, ZONE), api_version=DNS_API)
+
+    assert assert_forecast(arm, MODULE, **storage())["changed"]
+
+    assert get(arm, network_id(arm, f"{ZONE}/A/teamhomes01"), DNS_API)["properties"]["aRecords"] == record
+    assert_nothing_to_do(arm, **storage())
+
+
+def test_the_name_does_not_leave_its_zone_unasked(arm):
+    """Networks can reach a central zone by a resolver, without a link; options that forget it do not move the name."""
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    run_module(MODULE, **storage(network=endpoint_network(dns={"zone_id": hub(ZONE)})))
+    unlink(arm, hub(ZONE))
+    arm.clear_requests()
+
+    refused = run_module(MODULE, **storage())
+
+    assert_refused(refused, "network_failed", hub(ZONE))
+    assert f"Set network.dns.zone_id: {hub(ZONE)}" in refused["causes"][0]["remedy"]
+    assert writes(arm) == []
+
+
 def test_a_second_endpoint_leaves_the_record_to_the_first(arm):
     """A zone sends a name to one endpoint: a second one there leads the hosts of the first away."""
     run_module(MODULE, **storage())
@@ -525,6 +610,20 @@ def test_subnet_is_the_same_but_for_its_service_endpoint(arm):
     assert [one["service"] for one in services] == ["Microsoft.KeyVault", "Microsoft.Storage"]
     assert services[0] == before["properties"]["serviceEndpoints"][0]
     assert without_tag(after, []) == without_tag(before, [])
+
+
+def test_subnet_with_the_service_endpoint_of_all_regions_is_admitted_as_it_is(arm):
+    """Azure refuses both service endpoints for storage on one subnet, and either one is enough."""
+    path = network_id(arm, HOSTS)
+    body = get(arm, path)
+    body["properties"]["serviceEndpoints"] = [{"service": "Microsoft.Storage.Global"}]
+    arm.request("PUT", path, body, NETWORK_API)
+    before = get(arm, path)
+
+    made = assert_forecast(arm, MODULE, **storage(network=service_network()))["storage"]
+
+    assert made["network"]["subnets"] == [path]
+    assert get(arm, path) == before
 
 
 def test_subnet_of_an_endpoint_keeps_its_policies(arm):
@@ -697,6 +796,27 @@ def test_bad_requests_for_approval_never_reach_the_network(arm, case):
     result = run_module(MODULE, **storage(network=network))
     assert result["error_code"] == "invalid_argument" and word in result["msg"]
     assert arm.requests() == []
+
+
+# --- endpoints of others ---------------------------------------------------------------------------------------------
+
+
+def test_the_zone_group_of_an_endpoint_can_have_any_name(arm):
+    """Azure takes one of an endpoint, and other tools and policies do not call theirs ``default``."""
+    made = run_module(MODULE, **storage())["storage"]
+    group = network_id(arm, f"{ENDPOINT}/privateDnsZoneGroups/default")
+    kept = get(arm, group)["properties"]["privateDnsZoneConfigs"]
+    arm.request("DELETE", group, api_version=NETWORK_API)
+    named = network_id(arm, f"{ENDPOINT}/privateDnsZoneGroups/deployedByPolicy")
+    body = {
+        "properties": {"privateDnsZoneConfigs": [{key: one[key] for key in ("name", "properties")} for one in kept]}
+    }
+    arm.request("PUT", named, body, NETWORK_API)
+
+    assert assert_nothing_to_do(arm, **storage())["storage"] == made
+    assert run_module(INFO, name="teamhomes01")["storages"][0]["network"] == made["network"]
+    run_module(MODULE, **DELETION)
+    assert not exists(arm, named) and not exists(arm, network_id(arm, ENDPOINT))
 
 
 # --- dead endpoints --------------------------------------------------------------------------------------------------

@@ -139,6 +139,19 @@ def test_zone_group_needs_a_zone_and_there_is_only_one(azure):
     assert code_of(answer) == (400, "MoreThanOnePrivateDnsZoneGroupPerPrivateEndpointNotAllowed")
 
 
+def test_a_zone_group_holds_a_name_once(azure):
+    azure.vnet()
+    azure.account()
+    azure.endpoint()
+    azure.zone()
+    zone = f"{azure.group_id}/providers/Microsoft.Network/privateDnsZones/{ZONE}"
+    twice = [{"name": "file", "properties": {"privateDnsZoneId": zone}}] * 2
+    path = f"{azure.group_id}/providers/Microsoft.Network/privateEndpoints/pe/privateDnsZoneGroups/default"
+    answer = azure.wire.put(path, json={"properties": {"privateDnsZoneConfigs": twice}})
+    assert code_of(answer) == (400, "InvalidRequestFormat")
+    assert answer.json()["error"]["details"][0]["code"] == "DuplicateResourceName"
+
+
 def test_a_zone_of_another_name_gets_no_record(azure):
     azure.vnet()
     azure.account()

@@ -63,6 +63,13 @@ def test_subnet_put_replaces_everything(azure):
     assert bare["privateEndpointNetworkPolicies"] == "Disabled"
 
 
+def test_subnet_has_one_service_endpoint_for_storage(azure):
+    azure.vnet()
+    both = [{"service": "Microsoft.Storage"}, {"service": "Microsoft.Storage.Global"}]
+    answer = put_subnet(azure, "hosts", "10.9.1.0/24", serviceEndpoints=both)
+    assert code_of(answer) == (400, "SubnetHasBothRegionalAndGlobalStorageServiceEndpointsTogether")
+
+
 def test_network_put_without_subnets_keeps_them(azure):
     azure.vnet()
     body = {"location": "westus2", "properties": {"addressSpace": {"addressPrefixes": ["10.9.0.0/16"]}}}

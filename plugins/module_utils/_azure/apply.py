@@ -12,7 +12,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, observe, softdelete, wire
-from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import updated_account, with_service_endpoint
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import (
+    updated_account,
+    updated_file_service,
+    with_service_endpoint,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import (
     POLLING_INTERVAL,
     finish,
@@ -233,8 +237,11 @@ def _account(azure, step):
 
 
 def _file_service(azure, step):
-    send = azure.storage().file_services.set_service_properties
-    return send(step.id.resource_group, step.id.parent.name, step.body, cls=wire.body)
+    services, place, body = azure.storage().file_services, (step.id.resource_group, step.id.parent.name), step.body
+    if step.before is not None:
+        # Azure replaces the settings as a whole, like parts of an account.
+        body = updated_file_service(step, services.get_service_properties(*place, cls=wire.body))
+    return services.set_service_properties(*place, body, cls=wire.body)
 
 
 def _share(azure, step):

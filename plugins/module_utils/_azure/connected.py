@@ -46,5 +46,4 @@ def _endpoint(azure, endpoint_id):
     endpoint = observe.read("the private endpoint", network.private_endpoints.get, group, name)
     if endpoint is None:
         return None
-    zone_group = observe.read("the DNS zone group", network.private_dns_zone_groups.get, group, name, "default")
-    return endpoint, zone_group
+    return endpoint, observe.zone_group(network, group, name)

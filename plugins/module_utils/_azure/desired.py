@@ -12,6 +12,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import provisioned
+from ansible_collections.azlin.storage.plugins.module_utils._azure.attachments import MAX_TAGS
 from ansible_collections.azlin.storage.plugins.module_utils._azure.templates import merged
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
@@ -182,8 +183,11 @@ def _tags(tags):
     """Tags as Azure takes them: strings, and never another value for our own tag."""
     if tags is None:
         return None
-    checked = {str(key): "" if value is None else str(value) for key, value in tags.items()}
+    checked, spelled = {str(key): "" if value is None else str(value) for key, value in tags.items()}, {}
     for key, value in checked.items():
+        known = spelled.setdefault(key.lower(), key)
+        if known != key:
+            raise invalid("tags", f"{key}={value}", f"it is the tag {known}: their names have no case", "Drop one.")
         if not 0 < len(key) <= _MAX_TAG_KEY or len(value) > _MAX_TAG_VALUE or set(key) & set("<>%&\\?/"):
             raise invalid(
                 "tags",
@@ -194,7 +198,19 @@ def _tags(tags):
             )
         if key.lower() == TAG_KEY and value != TAG_VALUE:
             raise invalid("tags", f"{key}={value}", f"this tag is ours and says {TAG_VALUE}", "Drop it.")
+    check_number_of_tags({TAG_KEY, *spelled})
     return {key: value for key, value in checked.items() if key.lower() != TAG_KEY}
+
+
+def check_number_of_tags(tags):
+    """Raise for more tags than an account can have."""
+    if len(tags) > MAX_TAGS:
+        raise invalid(
+            "tags",
+            f"{len(tags)} tags",
+            f"an account has at most {MAX_TAGS}, with {TAG_KEY} and those that it has already",
+            "Leave some out, or set purge_tags: true to drop what tags does not list.",
+        )
 
 
 def _check_network(options):

@@ -127,6 +127,18 @@ _REMEDIES = {
         "a lease protects the share or one of its snapshots, as Azure Backup takes it",
         "End that protection, for example in the backup vault, if the change is really wanted.",
     ),
+    "MaxStorageAccountsCountPerSubscriptionExceeded": (
+        "the subscription has as many storage accounts in the region as its quota allows",
+        "Choose another region or subscription, or ask Azure for a larger quota.",
+    ),
+    "MissingSubscriptionRegistration": (
+        "the subscription is not registered for the service that the message names, and the identity may not do that",
+        "Have somebody register it once: 'az provider register --namespace' with that name.",
+    ),
+    "ReadOnlyDisabledSubscription": (
+        "the subscription is disabled and can only be read, for example since its credit or its trial is used up",
+        "Have its owner re-enable it in the Azure portal, or choose another one with subscription_id.",
+    ),
     "NetworkAclsValidationFailure": (
         "the account cannot admit a subnet that network names, for the reason in the message",
         "Check that the subnet exists and has the service endpoint Microsoft.Storage, then run again.",
@@ -182,6 +194,9 @@ _GENERAL = {
 BUSY_CODES = frozenset(
     {
         "AnotherOperationInProgress",
+        # Somebody else wrote to the resource at the same time: neither a tag nor a network is then as we want it.
+        "CanceledAndSupersededDueToAnotherOperation",
+        "ConflictingConcurrentWriteNotAllowed",
         # Somebody changed the resource between our read and our write: both are done again.
         "PreconditionFailed",
         "ReferencedResourceNotProvisioned",

@@ -235,6 +235,8 @@ def _lockouts(wanted, present):
 def _closed_ways(wanted, present):
     """What closes a way to the account that hosts may come by."""
     name, mode = wanted.account.name, result.network_mode(present.account)
+    for zone in zones.left_behind(wanted, present):
+        yield f"Moving the name {name} from {zone} to {wanted.network.zone}"
     if mode not in (None, wanted.network.mode):
         yield f"Changing the network of {name} from {mode} to {wanted.network.mode}"
     if wanted.network.mode != "service_endpoint":

@@ -222,8 +222,8 @@ def _shares(azure, account, wanted, only):
 
 
 def _is_shown(account, unmanaged):
-    """Ours always, and on request those of others that can hold an NFS share."""
-    return is_managed(account) or (unmanaged and account.get("kind") == guards.KIND)
+    """Ours, and on request those of others, if they can hold an NFS share; Azure lists no shares of some others."""
+    return account.get("kind") == guards.KIND and (is_managed(account) or unmanaged)
 
 
 def _accounts(azure, name, group):

@@ -404,14 +404,22 @@ def located(azure, wanted, present):
     return wanted, present
 
 
+def zone_group(network, group, name):
+    """The DNS zone group of a private endpoint, or None. Azure takes one of an endpoint, whatever its name."""
+    listing = network.private_dns_zone_groups.list
+    # Named, since their order is another one than everywhere else.
+    listed = read_list(
+        "the DNS zone groups", listing, private_endpoint_name=name, resource_group_name=group, missing=()
+    )
+    return next(iter(listed), None)
+
+
 def _endpoint_calls(azure, wanted):
     network, endpoint = azure.network(wanted.endpoint.subscription), wanted.endpoint
     place = (endpoint.resource_group, endpoint.name)
     return {
         "endpoint": lambda: read("the private endpoint", network.private_endpoints.get, *place),
-        "zone_group": lambda: read(
-            "the DNS zone group", network.private_dns_zone_groups.get, *place, wanted.zone_group.name
-        ),
+        "zone_group": lambda: zone_group(network, *place),
     }
 
 

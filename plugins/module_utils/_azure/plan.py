@@ -17,12 +17,14 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     result,
     security,
     softdelete,
+    zones,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import (
     DEFAULT_SIZE_GIB,
     DEFAULT_SOFT_DELETE_DAYS,
     TAG_KEY,
     TAG_VALUE,
+    check_number_of_tags,
     is_managed,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.steps import Step
@@ -32,8 +34,12 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.names import
 
 OWN_TAGS = {TAG_KEY: TAG_VALUE}
 STORAGE_SERVICE = "Microsoft.Storage"
+# For accounts of every region. A subnet has this one or the other. Source: Azure docs, storage-network-security.
+_STORAGE_SERVICE_OF_ALL_REGIONS = "Microsoft.Storage.Global"
 # The private link group of Azure Files. Source: Azure docs, private-endpoint-overview.
 _FILE_GROUP = "file"
+# What an endpoint can be given besides, and loses where it is not sent again.
+_ENDPOINT_KEYS = ("applicationSecurityGroups", "customNetworkInterfaceName", "ipConfigurations")
 
 
 def plan(wanted, present):
@@ -143,13 +149,18 @@ def _services(subnet):
     return [endpoint.get("service") for endpoint in properties(subnet).get("serviceEndpoints") or []]
 
 
+def _has_service_endpoint(subnet):
+    """Whether a subnet reaches storage over a service endpoint."""
+    return not {STORAGE_SERVICE, _STORAGE_SERVICE_OF_ALL_REGIONS}.isdisjoint(_services(subnet))
+
+
 def _subnet(network, subnet, subnet_id, needs):
     """The step for one subnet, or None. A change sends the whole subnet back, since Azure replaces it as a whole."""
     if subnet is None:
         body = {"name": subnet_id.name, "properties": _subnet_properties(network)}
         view = _subnet_view(body)
         return Step(_subnet_key(subnet_id), "create", "subnet", subnet_id, None, view, body, needs)
-    if network.mode != "service_endpoint" or STORAGE_SERVICE in _services(subnet):
+    if network.mode != "service_endpoint" or _has_service_endpoint(subnet):
         return None
     body = with_service_endpoint(subnet)
     before, after = changes(_subnet_view(subnet), _subnet_view(body))
@@ -158,7 +169,7 @@ def _subnet(network, subnet, subnet_id, needs):
 
 def with_service_endpoint(subnet):
     """A subnet as it is, with the service endpoint for storage among those that it has."""
-    if STORAGE_SERVICE in _services(subnet):
+    if _has_service_endpoint(subnet):
         return subnet
     endpoints = [*(properties(subnet).get("serviceEndpoints") or []), {"service": STORAGE_SERVICE}]
     return {**subnet, "properties": {**properties(subnet), "serviceEndpoints": endpoints}}
@@ -317,6 +328,7 @@ def _wanted_account_view(wanted, view, held=False):
         listed = {key.lower() for key in (*wanted.tags, *OWN_TAGS)}
         kept = {key: value for key, value in kept.items() if key.lower() in listed}
     after["tags"] = merged_tags(kept, {**(wanted.tags or {}), **OWN_TAGS})
+    check_number_of_tags(after["tags"])
     return after
 
 
@@ -389,8 +401,15 @@ def _account_patch(account, after):
 
 
 def updated_account(step, account):
-    """The body of an account's update for what the account is by now: of tags only what the step changes."""
+    """The body of an account's update for what the account is by now: of tags only what the step changes.
+
+    A subnet that was admitted meanwhile stays: nobody looked whether its machines have homes here.
+    """
     after = dict(step.after)
+    if "subnets" in after:
+        known = {subnet.lower() for subnet in (*step.before["subnets"], *after["subnets"])}
+        meanwhile = [subnet for subnet in result.admitted_subnets(account) if subnet.lower() not in known]
+        after["subnets"] = [*after["subnets"], *meanwhile]
     if "tags" in after:
         before, wanted = step.before["tags"], step.after["tags"]
         removed = {name.lower() for name in before if name not in wanted}
@@ -450,6 +469,11 @@ def _file_service_properties(about, after):
         nfs = {**nfs, "encryptionInTransit": {**(nfs.get("encryptionInTransit") or {}), "required": required}}
         values["protocolSettings"] = {**values.get("protocolSettings", {}), "nfs": nfs}
     return values
+
+
+def updated_file_service(step, file_service):
+    """The body of the file service's update for what the file service is by now."""
+    return {"properties": _file_service_properties(properties(file_service), step.after)}
 
 
 def _share(wanted, present):
@@ -538,7 +562,7 @@ def _endpoint(wanted, present, location):
     if endpoint is None or _is_to_be_finished(endpoint):
         steps.append(_new_endpoint(wanted, present, endpoint, location))
     # Hosts are sent to the endpoint by its name only when it lets them through.
-    return steps if approval.awaited(wanted, present) else steps + _zone_group(wanted, group)
+    return steps if approval.awaited(wanted, present) else steps + _zone_group(wanted, present, group)
 
 
 def _is_to_be_finished(endpoint):
@@ -567,11 +591,13 @@ def _new_endpoint(wanted, present, unfinished, location):
     if wanted.network.manual_approval:
         kind = "manualPrivateLinkServiceConnections"
         connection["properties"]["requestMessage"] = wanted.network.request_message
+    # What people gave an endpoint stays, and somebody else's does not become ours.
+    kept = {key: properties(unfinished)[key] for key in _ENDPOINT_KEYS if properties(unfinished).get(key)}
     body = {
         # An endpoint belongs to the region of its network; the account may be elsewhere.
         "location": network["location"] if network else location,
-        "tags": OWN_TAGS,
-        "properties": {"subnet": {"id": subnet}, kind: [connection]},
+        "tags": OWN_TAGS if unfinished is None else unfinished.get("tags") or {},
+        "properties": {**kept, "subnet": {"id": subnet}, kind: [connection]},
     }
     # Azure refuses an endpoint while it still works on the account.
     busy = ("account", "file_service") if present.account is None else ()
@@ -587,30 +613,43 @@ def _new_endpoint(wanted, present, unfinished, location):
     )
 
 
-def _zone_group(wanted, group):
+def _zone_group(wanted, present, group):
     zone_id = wanted.network.zone
     configs = result.zone_configs(group)
+    if present.zone is None:
+        # What the group once wrote went with the zone, and it writes into a new one only when it is sent.
+        configs = [one for one in configs if not same_id(properties(one).get("privateDnsZoneId"), zone_id)]
     known = [properties(config).get("privateDnsZoneId") for config in configs]
     is_known = any(same_id(one, zone_id) for one in known)
     if zone_id is None or (is_known and not is_unfinished(group)):
         return []
-    kept = [{"name": config["name"], "properties": {"privateDnsZoneId": one}} for config, one in zip(configs, known)]
+    # One of the same name gives way: a zone group takes one.
+    kept = [
+        {"name": config["name"], "properties": {"privateDnsZoneId": one}}
+        for config, one in zip(configs, known)
+        if is_known or not zones.has_its_name(one, zone_id)
+    ]
     if is_known:
         body, needs = {"properties": {"privateDnsZoneConfigs": kept}}, ("endpoint", "zone", "link")
-        return [_finishing("zone_group", "DNS zone group", wanted.zone_group, group, body, needs)]
+        return [_finishing("zone_group", "DNS zone group", _group_id(wanted.endpoint, group), group, body, needs)]
     config = {"name": zone_id.name.replace(".", "-"), "properties": {"privateDnsZoneId": str(zone_id)}}
     return [
         Step(
             key="zone_group",
             action="create" if group is None else "update",
             kind="DNS zone group",
-            id=wanted.zone_group,
+            id=wanted.zone_group if group is None else _group_id(wanted.endpoint, group),
             before=None if group is None else {"zones": known},
-            after={"zones": [*known, str(zone_id)]},
+            after={"zones": [*(one["properties"]["privateDnsZoneId"] for one in kept), str(zone_id)]},
             body={"properties": {"privateDnsZoneConfigs": [*kept, config]}},
             needs=("endpoint", "zone", "link"),
         )
     ]
+
+
+def _group_id(endpoint_id, group):
+    """The id of a zone group that is there."""
+    return endpoint_id.child("privateDnsZoneGroups", group["name"])
 
 
 def removed_endpoint(wanted, present, needs):
@@ -624,9 +663,9 @@ def removal_of(endpoint_id, endpoint, group, needs, mark=""):
     """The steps that remove a private endpoint with its DNS records; ``mark`` tells their keys from those of others."""
     steps = []
     if group is not None:
-        zones = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(group)]
-        group_id = endpoint_id.child("privateDnsZoneGroups", "default")
-        steps.append(deletion_of(f"zone_group{mark}", "DNS zone group", group_id, {"zones": zones}, needs))
+        known = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(group)]
+        group_id = _group_id(endpoint_id, group)
+        steps.append(deletion_of(f"zone_group{mark}", "DNS zone group", group_id, {"zones": known}, needs))
     view, needs = _endpoint_view(endpoint), (*needs, f"zone_group{mark}")
     steps.append(deletion_of(f"endpoint{mark}", "private endpoint", endpoint_id, view, needs))
     return steps

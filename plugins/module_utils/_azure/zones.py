@@ -48,8 +48,43 @@ def settled(wanted, present):
             raise _foreign(network, zone)
         zone_id = names.parse_resource_id(zone["id"], "id")
         wanted = replace(wanted, network=replace(network, zone=zone_id, zone_is_own=False))
-        return wanted, replace(present, zone=zone, links=links)
+        present = replace(present, zone=zone, links=links)
+        break
+    left = left_behind(wanted, present)
+    if left:
+        raise _not_asked_for(wanted, left[0])
     return wanted, present
+
+
+def left_behind(wanted, present):
+    """The zones that have the storage's record and lose it to the wanted one: a zone group takes one zone of a name."""
+    zone = wanted.network.zone
+    if zone is None or result.connection_state(present.endpoint) in result.DEAD_STATES:
+        return []
+    return [one for one in _written(present) if has_its_name(one, zone) and not names.same_id(one, zone)]
+
+
+def has_its_name(zone_id, zone):
+    """Whether the text of an id is that of a zone with the same name as another one."""
+    return str(zone_id).rpartition("/")[2].lower() == zone.name.lower()
+
+
+def _written(present):
+    """The zones that the endpoint's records are in."""
+    return [properties(config).get("privateDnsZoneId") for config in result.zone_configs(present.zone_group)]
+
+
+def _not_asked_for(wanted, zone_id):
+    return AzlinError(
+        "network_failed",
+        f"The name {wanted.account.name} is in the private DNS zone {zone_id}, which network.dns.zone_id does not "
+        f"name. It is not moved to {wanted.network.zone} unasked, since hosts that find it there would lose their way.",
+        causes=[
+            ("the zone is meant to stay", f"Set network.dns.zone_id: {zone_id}"),
+            ("the name shall move", f"Set network.dns.zone_id: {wanted.network.zone}"),
+        ],
+        try_="az network private-dns zone list --output table",
+    )
 
 
 def rivals(wanted, present):
@@ -57,8 +92,7 @@ def rivals(wanted, present):
     zone = wanted.network.zone
     if zone is None or present.zone is None or present.account is None:
         return []
-    written = [properties(config).get("privateDnsZoneId") for config in result.zone_configs(present.zone_group)]
-    if any(names.same_id(one, zone) for one in written):
+    if any(names.same_id(one, zone) for one in _written(present)):
         return []
     living = result.endpoint_ids(present.account, without=result.DEAD_STATES)
     return [one for one in living if not names.same_id(one, wanted.endpoint)]

@@ -252,7 +252,11 @@ def zone_group():
         "name": "privatelink-file",
         "properties": {"privateDnsZoneId": ZONE_ID, "recordSets": [{"ipAddresses": ["10.1.0.4"]}]},
     }
-    return {"id": f"{ENDPOINT_ID}/privateDnsZoneGroups/default", "properties": {"privateDnsZoneConfigs": [config]}}
+    return {
+        "id": f"{ENDPOINT_ID}/privateDnsZoneGroups/default",
+        "name": "default",
+        "properties": {"privateDnsZoneConfigs": [config]},
+    }
 
 
 def link():

@@ -116,6 +116,20 @@ def manual_endpoint(state):
     return endpoint
 
 
+def test_an_endpoint_that_failed_is_finished_as_it_is():
+    """Somebody else's does not become ours by that, and what people gave it stays."""
+    endpoint = {**make.endpoint(), "tags": {"owner": "hub"}}
+    given = {
+        "customNetworkInterfaceName": "homes-nic",
+        "ipConfigurations": [{"name": "static", "properties": {"privateIPAddress": "10.1.0.9"}}],
+        "applicationSecurityGroups": [{"id": f"{make.GROUP_ID}/providers/x/y/homes"}],
+    }
+    endpoint["properties"] = {**endpoint["properties"], "provisioningState": "Failed", **given}
+    (step,) = plan(make.wanted(), make.complete(endpoint=endpoint))
+    assert (step.key, step.action, step.body["tags"]) == ("endpoint", "update", {"owner": "hub"})
+    assert {key: step.body["properties"].get(key) for key in given} == given
+
+
 MANUAL = make.network(manual_approval=True)
 OPEN = {
     "publicNetworkAccess": "Enabled",

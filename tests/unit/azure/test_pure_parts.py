@@ -13,6 +13,7 @@ import yaml
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     attachments,
+    desired,
     errors,
     observe,
     provisioned,
@@ -21,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     templates,
     waiters,
 )
+from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import plan
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import ERROR_CODES, AzlinError
 from ansible_collections.azlin.storage.plugins.modules import azlin_nfs_storage
 from tests.unit.azure import builders as make
@@ -138,6 +140,29 @@ def test_the_documentation_has_the_templates():
     for name, options in templates.TEMPLATES.items():
         (line,) = [line for line in documented if line.startswith(f"V({name}):")]
         assert re.findall(r"O\((\w+)=([^)]*)\)", line) == [(key, str(value)) for key, value in options.items()]
+
+
+MANY = {f"t{number}": "" for number in range(50)}
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [({"Team": "a", "team": "b"}, ("team=b", "Team", "no case")), (MANY, ("51 tags", "50"))],
+    ids=["one name twice", "too many"],
+)
+def test_tags_that_no_account_can_have(tags, words):
+    with pytest.raises(AzlinError) as refused:
+        desired.check_options(make.params(tags=tags))
+    assert refused.value.error_code == "invalid_argument" and all(word in refused.value.msg for word in words)
+
+
+def test_tags_that_find_no_room_are_refused_before_the_first_write():
+    full = dict(list(MANY.items())[:49])
+    present = make.complete(account=make.account(tags=({**full, "managed-by": "azlin"}).items()))
+    assert plan(make.wanted(tags=full), present) == []
+    with pytest.raises(AzlinError, match="51 tags"):
+        plan(make.wanted(tags={"new": ""}), present)
+    assert plan(make.wanted(tags={"new": ""}, purge_tags=True), present)
 
 
 def test_tags_become_texts():
@@ -341,6 +366,19 @@ def test_every_status_with_a_meaning_has_a_remedy(status):
     assert errors.from_azure(answer(status, "SomethingElse"), "It").causes
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("MaxStorageAccountsCountPerSubscriptionExceeded", "quota"),
+        ("MissingSubscriptionRegistration", "az provider register"),
+        ("ReadOnlyDisabledSubscription", "disabled"),
+    ],
+)
+def test_what_stops_a_whole_subscription_has_a_remedy(code, words):
+    ((cause, remedy),) = errors.from_azure(answer(409, code), "It", "create_failed").causes
+    assert words in f"{cause}: {remedy}"
+
+
 def throttled(headers):
     exc = answer(429, "TooManyRequests")
     exc.response.headers = headers
@@ -450,6 +488,8 @@ def test_answers_without_an_error_object(body):
         answer(429, "RetryableError", details=[{"code": "ReferencedResourceNotProvisioned"}]),
         answer(400, "NetworkAclsValidationFailure", "Validation failure: SubnetsNotProvisioned: x"),
         answer(412, "PreconditionFailed"),
+        answer(409, "ConflictingConcurrentWriteNotAllowed"),
+        errors.Failed({"code": "Canceled", "details": [{"code": "CanceledAndSupersededDueToAnotherOperation"}]}),
         answer(429, "SomethingElse"),
         errors.Failed({"code": "StorageAccountOperationInProgress", "message": "Busy."}),
     ],
