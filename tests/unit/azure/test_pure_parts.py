@@ -277,6 +277,17 @@ def test_soft_deleted_versions_in_the_result():
     assert storage(make.complete())["soft_deleted"] == []
 
 
+def test_shares_snapshots_and_deleted_ones_are_told_apart():
+    """With a share its snapshots are deleted, and are listed as such beside it."""
+    snapshot, deleted = make.snapshot(), make.deleted_share()
+    deleted_snapshot = make.deleted_share(version="01B", snapshotTime="2026-11-20T08:00:00.0000000Z")
+    shares = [make.share(), make.share("projects"), snapshot, deleted, deleted_snapshot]
+    assert softdelete.live(shares) == shares[:2]
+    assert softdelete.snapshots(shares, "home") == [snapshot]
+    assert softdelete.snapshots(shares, "projects") == []
+    assert softdelete.versions(shares, "home") == [deleted]
+
+
 @pytest.mark.parametrize("missing", ["deletedTime", "remainingRetentionDays"])
 def test_unknown_purge_time_is_null(missing):
     version = make.deleted_share(**{missing: None})
