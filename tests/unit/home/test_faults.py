@@ -16,6 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
     detach,
+    holders,
     journal,
     manifest,
     mountinfo,
@@ -226,6 +227,15 @@ def test_work_in_the_local_copy_after_a_kill_is_kept(world):
     world.apply("rolled_back")
     assert world.mount() is not None
     assert read(world.home + ".backup.1", "work") == b"a week of work"
+
+
+def test_a_local_copy_is_kept_when_nobody_can_say_who_is_in_it(world, monkeypatch):
+    world.apply()
+    killed(world, "detach", "after", "verify")
+    monkeypatch.setattr(holders, "of_directory", lambda *_arguments, **_options: None)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    assert read(world.home + ".backup.1", "secret") == b"s"
 
 
 HOUR = 3600 * 10**9
