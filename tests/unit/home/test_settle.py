@@ -71,6 +71,7 @@ def test_waiting_ends_when_they_are_gone_and_when_the_run_is_told_to_stop():
     assert settle("wait", [ONE], [ONE], [ONE, OTHER], [OTHER], []) == []
     asked = iter([False, False, True])
     assert error_of("wait", [ONE], cancelled=lambda: next(asked)).details["holders"] == [ONE]
+    assert list(asked) == []
 
 
 def test_they_are_asked_to_end_and_the_first_process_never_is(sent):
