@@ -320,6 +320,23 @@ def test_attachment_goes_through_its_tag():
     assert attachments.parse(attachment.key, attachment.value) == attachment
 
 
+@pytest.mark.parametrize("value", ["", "nonsense", "teamhomes01/home", "teamhomes01:/home/me", ":/home/me"])
+def test_what_has_not_the_form_of_a_record_is_none(value):
+    assert attachments.parse("azlin-home-me", value) is None
+    assert attachments.parse("owner", "teamhomes01/home:/home/me") is None
+
+
+def test_the_last_tag_that_finds_room_is_the_fiftieth():
+    wanted = attachments.Attachment("teamhomes01", "home", "me", "/home/me")
+    vm_id = attachments.virtual_machine_id(VM)
+    tags = {f"tag{number}": "" for number in range(attachments.MAX_TAGS)}
+    with pytest.raises(AzlinError, match="finds no room"):
+        attachments.check_room(vm_id, tags, wanted)
+    attachments.check_room(vm_id, {**tags, "Azlin-Home-me": "another/share:/home/me"}, wanted)
+    del tags["tag0"]
+    attachments.check_room(vm_id, tags, wanted)
+
+
 class Response:
     """An answer of Azure."""
 
