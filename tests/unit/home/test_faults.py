@@ -84,6 +84,29 @@ def test_failure_leaves_everything_as_it_was(world, action, when, step):
     assert_reached(world, action, tree)
 
 
+def test_an_undo_that_cannot_mount_the_share_again_does_not_pass_for_one(world, monkeypatch):
+    world.apply()
+    before = world.snapshot()
+    bind = type(world.host.mounter).bind
+
+    def refuse(mounter, source, target):
+        if target == world.home:
+            raise AzlinError("mount_failed", "on purpose")
+        bind(mounter, source, target)
+
+    def fail(*point):
+        if point == ("after", "release"):
+            raise Injected("release")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.host.mounter), "bind", refuse)
+        with pytest.raises(AzlinError) as caught:
+            world.apply("detached", checkpoint=fail)
+    assert caught.value.error_code == "rollback_failed"
+    world.apply("rolled_back")
+    assert world.snapshot() == before
+
+
 def killed(world, action, when, step):
     """Run the action in a process that dies at a point."""
     child = os.fork()

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest, recover
+from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest, recover, rescue
 
 from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, populate, read, write
 
@@ -235,6 +235,14 @@ def test_work_left_in_the_rescue_directory_is_kept(world):
     write(world.home, "written-without-share", "keep me")
     world.apply("detached")
     assert os.path.exists(os.path.join(world.home + ".backup.1", "written-without-share"))
+
+
+def test_a_small_home_of_somebody_does_not_pass_for_the_rescue_directory(world):
+    path = os.path.join(world.homes, "small")
+    write(path, ".profile", "echo mine\n")
+    write(path, ".ssh/authorized_keys", f"{KEY}\n")
+    assert rescue.retire(path, world.home) == world.home + ".backup"
+    assert read(world.home + ".backup", ".profile") == b"echo mine\n"
 
 
 def test_missing_fstab_line_is_repaired(world):
