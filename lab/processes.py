@@ -29,7 +29,7 @@ def run(argv: list[str], *, timeout: float = 600, input_text: str | None = None,
     return done.stdout
 
 
-def wait_for(condition, timeout: float, what: str, interval: float = 0.05):
+def wait_for(condition, timeout: float, what: str):
     """Call ``condition`` until it returns something true, and return that; LabError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -38,7 +38,7 @@ def wait_for(condition, timeout: float, what: str, interval: float = 0.05):
             return result
         if time.monotonic() > deadline:
             raise LabError(f"{what} did not happen within {timeout:.0f} s")
-        time.sleep(interval)
+        time.sleep(0.05)
 
 
 def start_time(pid: int) -> int | None:

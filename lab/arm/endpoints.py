@@ -206,7 +206,7 @@ def finish_endpoint_delete(cloud: Cloud, resource_id: str, args: dict) -> None:
     if endpoint is None:
         return
     for group in cloud.store.children(endpoint["id"], GROUPS):
-        _remove_records(cloud.store, endpoint, group)
+        _remove_records(cloud.store, group)
     connection = _connection(cloud.store, endpoint)
     for doomed in ([connection["id"]] if connection else []) + [endpoint["lab"]["interface"], endpoint["id"]]:
         cloud.store.delete(doomed)
@@ -296,7 +296,7 @@ def put_group(call: Call) -> Answer:
     ]
     _refuse_a_name_twice(group_id, [config["name"].lower() for config in configs])
     if existing:
-        _remove_records(call.store, endpoint, existing)
+        _remove_records(call.store, existing)
     group = call.store.put(
         {
             **(existing or {}),
@@ -381,11 +381,11 @@ def finish_group_delete(cloud: Cloud, resource_id: str, args: dict) -> None:
     group = cloud.store.get(resource_id)
     endpoint = cloud.store.get(resource_id.rsplit("/privateDnsZoneGroups/", 1)[0])
     if group and endpoint:
-        _remove_records(cloud.store, endpoint, group)
+        _remove_records(cloud.store, group)
     cloud.store.delete(resource_id)
 
 
-def _remove_records(store: Store, endpoint: Record, group: Record) -> None:
+def _remove_records(store: Store, group: Record) -> None:
     for config in group["properties"]["privateDnsZoneConfigs"]:
         for entry in config["properties"]["recordSets"]:
             store.delete(f"{config['properties']['privateDnsZoneId']}/A/{entry['recordSetName']}")

@@ -77,9 +77,10 @@ def monitor(path: pathlib.Path, command: str, timeout: float = 120, **arguments:
         return reply["return"]
 
 
-def human_monitor(path: pathlib.Path, line: str, timeout: float = 300) -> None:
+def human_monitor(path: pathlib.Path, line: str) -> None:
     """Run a command that exists only in the human monitor (snapshots); any output is an error message."""
-    output = monitor(path, "human-monitor-command", timeout, **{"command-line": line})
+    # A snapshot writes all of the memory of the guest.
+    output = monitor(path, "human-monitor-command", 300, **{"command-line": line})
     if output:
         raise LabError(f"QEMU refused {line}: {str(output).strip()}")
 

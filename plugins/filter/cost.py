@@ -79,6 +79,7 @@ _value:
 """
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import cost, prices
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import V1
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
 from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import parse_size_gib
@@ -97,7 +98,7 @@ def estimate(size, location, redundancy="LRS", private_endpoints=0, days=30):
     if redundancy not in ("LRS", "ZRS"):
         raise invalid("redundancy", redundancy, "NFS shares have LRS or ZRS", "Use LRS or ZRS.")
     billed = cost.Billed(
-        billing_model="provisioned_v1",
+        billing_model=V1,
         redundancy=redundancy,
         location=names.location(location),
         size_gib=parse_size_gib(size),

@@ -17,8 +17,9 @@ description:
     before; after a crash the next run undoes or finishes what was begun.
   - The local copy of the home is kept as C(HOME.backup) when the home is attached. It is never overwritten and never
     removed.
-  - An empty share is filled with the home of the first host. A share that has content is adopted as it is; nothing is
-    merged over it. Keys in C(~/.ssh/authorized_keys) of every host are added to the file on the share.
+  - An empty share is filled with the home of the first host. A share that has content is adopted as it is, unless
+    O(seed) is V(merge); nothing on it is ever written over. Keys in C(~/.ssh/authorized_keys) of every host are added
+    to the file on the share.
 author:
   - azlin.storage project (!UNKNOWN)
 extends_documentation_fragment:
@@ -357,6 +358,21 @@ holders:
   type: list
   elements: dict
   returned: success
+  contains:
+    pid:
+      description: The process.
+      type: int
+    user:
+      description: Whose process it is.
+      type: str
+    command:
+      description: Its name.
+      type: str
+    uses:
+      description: What it has there, such as its working directory or an open file, five at most.
+      type: list
+      elements: str
+      sample: [cwd /home/azureuser]
 window_seconds:
   description:
     - For how long the home was not usable, from the moment when nobody used it any more to the verified home.

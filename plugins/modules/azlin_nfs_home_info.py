@@ -165,7 +165,7 @@ transaction:
       description: What it does.
       type: str
     state:
-      description: V(running), V(unconfirmed), V(undoing) or V(finishing).
+      description: V(running), V(unconfirmed) while a new login is waited for, V(undoing) or V(finishing).
       type: str
     step:
       description: The last step that was begun.

@@ -125,15 +125,15 @@ def check_value(wanted):
         )
 
 
-def virtual_machine_id(value, option="vm_id"):
-    """The id of a virtual machine, checked."""
-    parsed = names.parse_resource_id(value, option)
+def virtual_machine_id(value):
+    """The :class:`ResourceId` of the option ``vm_id``; raises for what is no virtual machine that can have tags."""
+    parsed = names.parse_resource_id(value, "vm_id")
     kind = f"{parsed.provider}/{'/'.join(parsed.types)}".lower()
     if kind == SCALE_SET_VM_TYPE.lower():
         # Source: Azure docs, tag-support: these have no tags of their own.
         raise AzlinError(
             "unsupported",
-            f"{option}: {value} is an instance of a scale set in uniform orchestration; Azure gives such instances no "
+            f"vm_id: {value} is an instance of a scale set in uniform orchestration; Azure gives such instances no "
             "tags, so that its use of the storage cannot be recorded in Azure.",
             causes=[
                 (
@@ -147,5 +147,5 @@ def virtual_machine_id(value, option="vm_id"):
             ],
         )
     if kind != VM_TYPE.lower():
-        raise invalid(option, value, "it is not the id of a virtual machine", "Copy the id from 'az vm show'.")
+        raise invalid("vm_id", value, "it is not the id of a virtual machine", "Copy the id from 'az vm show'.")
     return parsed

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure.prices import HOURS_PER_MONTH
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import V2
 
 STORAGE = "provisioned storage"
 ENDPOINTS = "private endpoints"
@@ -40,7 +41,7 @@ def estimate(billed, price_list):
     understanding-billing; the meters "Free" of the retail price list.
     """
     parts = [_item(STORAGE, "GiB", billed.size_gib, _price(price_list, billed, "storage"))]
-    if billed.billing_model == "provisioned_v2":
+    if billed.billing_model == V2:
         parts += [
             _item("provisioned IOPS", "IOPS", billed.iops, _price(price_list, billed, "iops")),
             _item("provisioned throughput", "MiB/s", billed.throughput_mib, _price(price_list, billed, "throughput")),

@@ -36,11 +36,11 @@ CAPACITY = Metric("FileCapacity", "average", "PT1H")
 TRANSACTIONS = Metric("Transactions", "total", "P1D")
 
 
-def check_days(value, option="history_days"):
-    """Raise for a number of days that Azure Monitor cannot answer for; None asks for none."""
+def check_days(value):
+    """Raise for a ``history_days`` that Azure Monitor cannot answer for; None asks for none."""
     if value is not None and not 1 <= value <= MAX_DAYS:
         raise invalid(
-            option,
+            "history_days",
             value,
             f"Azure Monitor answers for 1 to {MAX_DAYS} days (it keeps metrics for 93)",
             f"Use a number from 1 to {MAX_DAYS}.",

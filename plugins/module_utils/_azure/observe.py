@@ -342,13 +342,7 @@ def _other_zones(azure, network):
     found = []
     for subscription in sorted(subscriptions):
         client = azure.private_dns(subscription)
-        try:
-            listed = _patiently(lambda client=client: wire.items(client.private_zones.list), "private DNS zones")
-        except Exception as exc:
-            if getattr(exc, "status_code", None) in (403, 404):
-                continue
-            raise errors.from_azure(exc, "Listing private DNS zones") from exc
-        for zone in listed:
+        for zone in _if_allowed("private DNS zones", client.private_zones.list) or ():
             zone_id = names.parse_resource_id(zone["id"], "id")
             if zone_id.name.lower() == network.zone.name.lower() and not names.same_id(zone_id, network.zone):
                 listing = client.virtual_network_links.list
@@ -496,6 +490,6 @@ def _regions(azure):
         return None
     offered = {}
     for sku in listed:
-        if sku.get("kind") == "FileStorage" and sku.get("resourceType") == "storageAccounts":
+        if sku.get("kind") == guards.KIND and sku.get("resourceType") == "storageAccounts":
             offered.setdefault(sku["name"], set()).update(place.lower() for place in sku.get("locations") or [])
     return offered

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import V1
+
 HOURS_PER_MONTH = 730
 DATE = "2026-11-21"
 CURRENCY = "USD"
@@ -58,7 +60,7 @@ def built_in(currency=CURRENCY, problem=None):
         unknown = f"The built-in table is in {CURRENCY} only: costs in {currency} are unknown."
         return PriceList(currency, problem=unknown if problem is None else f"{problem} {unknown}")
     meters = {
-        (location, "provisioned_v1", redundancy, "storage"): Decimal(price)
+        (location, V1, redundancy, "storage"): Decimal(price)
         for location, by_redundancy in _STORAGE_GIB_MONTH.items()
         for redundancy, price in by_redundancy.items()
     }

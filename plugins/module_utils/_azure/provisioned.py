@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError, invalid
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB
 
 V1, V2 = "provisioned_v1", "provisioned_v2"
 # What a new storage gets when nothing else is asked for.
@@ -244,8 +245,8 @@ def _check_content(what, size_gib, used_bytes):
                 ("a deleted share tells it only when it is back", "Restore it first, with the size left out."),
             ],
         )
-    if used_bytes * 100 > size_gib * 1024**3 * FULLEST_PERCENT:
-        used_gib = used_bytes / 1024**3
+    if used_bytes * 100 > size_gib * GIB * FULLEST_PERCENT:
+        used_gib = used_bytes / GIB
         fitting = math.ceil(used_gib * 100 / FULLEST_PERCENT)
         raise AzlinError(
             "size_decrease_refused",

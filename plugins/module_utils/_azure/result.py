@@ -19,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.desired impor
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import dig, properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import capacity, names
 from ansible_collections.azlin.storage.plugins.module_utils._common.endpoints import endpoint_of
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB
 
 # States of a connection that never comes back: the endpoint has to be made anew.
 DEAD_STATES = ("Disconnected", "Rejected")
@@ -202,7 +203,7 @@ def soft_delete_days(file_service):
 def _percent(used_bytes, size_gib):
     if used_bytes is None or not size_gib:
         return None
-    return round(100 * used_bytes / (size_gib * 1024**3), 2)
+    return round(100 * used_bytes / (size_gib * GIB), 2)
 
 
 def _nfs_endpoint(account, share):

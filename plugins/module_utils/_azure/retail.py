@@ -19,6 +19,7 @@ from decimal import Decimal, InvalidOperation
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import errors, prices, result
 from ansible_collections.azlin.storage.plugins.module_utils._azure.observe import concurrently
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import V1, V2
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
 
@@ -35,8 +36,8 @@ _LISTED = ("https://management.azure.com", "https://management.usgovcloudapi.net
 
 # Billing model -> product, and how SKU and meters are called for a redundancy.
 _FILES = {
-    "provisioned_v1": ("Premium Files", "Premium {}", {"storage": "Premium {} Provisioned"}),
-    "provisioned_v2": (
+    V1: ("Premium Files", "Premium {}", {"storage": "Premium {} Provisioned"}),
+    V2: (
         "Azure Files Provisioned v2",
         "SSD {}",
         {

@@ -8,26 +8,28 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+from ansible_collections.azlin.storage.plugins.module_utils._azure.provisioned import V1, V2
+
 TEMPLATES = {
     # Cheap and small.
     "dev": {
         "size": "100GiB",
         "redundancy": "LRS",
-        "billing_model": "provisioned_v1",
+        "billing_model": V1,
         "soft_delete_days": 3,
     },
     # Homes of many people: survives the loss of a zone, forgives a deletion for longer.
     "team": {
         "size": "1TiB",
         "redundancy": "ZRS",
-        "billing_model": "provisioned_v1",
+        "billing_model": V1,
         "soft_delete_days": 14,
     },
     # Large data sets: more IOPS and throughput than the size alone would bring.
     "ml": {
         "size": "4TiB",
         "redundancy": "LRS",
-        "billing_model": "provisioned_v2",
+        "billing_model": V2,
         "provisioned_iops": 20000,
         "provisioned_throughput": 1024,
         "soft_delete_days": 7,

@@ -9,9 +9,8 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
-from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import parse_size_gib
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB, parse_size_gib
 
-GIB = 1024**3
 # Percentages from which on a warning is due.
 LEVELS = (80, 90)
 

@@ -13,6 +13,8 @@ from fractions import Fraction
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import invalid
 
+# Bytes.
+GIB = 1024**3
 # Azure provisions in GiB and calls them GB in places, so GB and TB mean the binary units here too.
 _GIB_PER_UNIT = {"": 1, "G": 1, "GB": 1, "GIB": 1, "T": 1024, "TB": 1024, "TIB": 1024}
 _SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s?([A-Za-z]{0,3})", re.ASCII)

@@ -16,11 +16,12 @@ import math
 import statistics
 from datetime import datetime, timezone
 
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB
+
 # A growth of longer ago says little about the next weeks.
 WINDOW_DAYS = 30
 # Fewer days than a week show a weekend rather than a trend.
 LEAST_DAYS = 7
-GIB = 1024**3
 _SECONDS_A_DAY = 86400
 
 

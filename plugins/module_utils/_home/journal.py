@@ -30,7 +30,7 @@ _LOCK_POLL = 0.1
 class Journal:
     """The journal of one user.
 
-    ``attachment`` is None or what a committed attach left (source, home, backup, rescue inode).
+    ``attachment`` is None or what a committed attach left (see Mount.attachment).
     ``transaction`` is None or the unfinished one: id, action, state (running, unconfirmed, undoing, finishing), begun
     steps and ``facts``, whatever its steps need to undo themselves; while it is unconfirmed, also ``confirm``.
     ``uncommitted_seeds`` are the ids of seeds of this host that were rolled back since its last attach.

@@ -4,7 +4,7 @@
 """Who fills an empty share, when many hosts come at once.
 
 A lock on the share (NFS 4.1 byte range lock, which dies with its holder) lets one host at a time look and
-decide. A marker says how far the filling came. A share that has content is adopted, never merged over.
+decide. A marker says how far the filling came. A share that has content is adopted, or merged into on request.
 
 Private to this collection: names and signatures may change in any release.
 """

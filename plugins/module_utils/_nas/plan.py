@@ -98,7 +98,7 @@ def check(seen, wanted):
     others = seen.listening - own_ports(seen)
     for server in wanted:
         size, image = server["size_mib"] * MIB, layout.image(server)
-        if layout.unit(server, ".service") not in seen.running and server["port"] in others:
+        if server["port"] in others:
             raise invalid(
                 f"{OPTION}[{server['name']}].port",
                 server["port"],

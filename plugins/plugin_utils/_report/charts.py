@@ -16,7 +16,7 @@ from ansible.module_utils.basic import missing_required_lib
 from markupsafe import Markup
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._common.trend import GIB
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB
 
 _WIDE = {"width": 560, "height": 190, "margin": 4, "margin_left": 8, "margin_right": 26}
 _SPARK = {"width": 110, "height": 26, "margin": 1, "show_x_labels": False, "show_y_labels": False, "spacing": 0}

@@ -13,6 +13,7 @@ from datetime import timedelta, timezone
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import cost
 from ansible_collections.azlin.storage.plugins.module_utils._common import trend
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB
 from ansible_collections.azlin.storage.plugins.plugin_utils._report import attention, charts, mounts, words
 
 # Costs are projected so far ahead, with shares grown so that no more than this percentage is used then.
@@ -51,7 +52,7 @@ def page(storages, told, title, moment):
 
 def _storage(storage, mounted, moment):
     history = storage.get("history") or {"used": [], "transactions": []}
-    size_bytes = None if storage["size_gib"] is None else storage["size_gib"] * trend.GIB
+    size_bytes = None if storage["size_gib"] is None else storage["size_gib"] * GIB
     growth = trend.growth(history["used"])
     days = trend.days_until_full(storage["used_bytes"], size_bytes, growth)
     projected = project(storage, growth)

@@ -8,7 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._common.trend import GIB
+from ansible_collections.azlin.storage.plugins.module_utils._common.sizes import GIB
 
 UNKNOWN = "unknown"
 # Beyond this a growth of a few weeks tells nothing.

@@ -16,6 +16,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.plugin_utils._sync import places, secrets
 
 EXCLUDED = "excluded by the user"
+# How many paths a warning names.
+_FEW = 10
 # Beginnings of files whose content cannot be read without unpacking it.
 _PACKED = (
     *(b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"),
@@ -65,6 +67,7 @@ class Listing:
         return [glob for glob, pattern in patterns.items() if not any(map(pattern.fullmatch, excluded))]
 
     def as_result(self):
+        """What the module azlin_home_files returns of it."""
         return {
             "files": self.files,
             "directories": self.directories,
@@ -81,10 +84,10 @@ def shown(path):
     return path.decode("utf-8", errors="backslashreplace")
 
 
-def few(texts, most=10):
+def few(texts):
     """The first of some texts, for a warning; all of them are in the result."""
-    more = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+    more = len(texts) - _FEW
+    return ", ".join(texts[:_FEW]) + (f" and {more} more" if more > 0 else "")
 
 
 def read_list(content):

@@ -29,7 +29,7 @@ _ALLOWED_ENV = re.compile(rf".*\.env\.{_EXAMPLE}|(?:.*[._-])?{_EXAMPLE}\.env", r
 # By name, at any depth. ``*`` is anything but a slash.
 _NAMES = {
     "private key": ("*.ppk", "*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.keystore", "*.bks"),
-    "password database": ("*.kdbx", "*.kdb", "*.agilekeychain", "*.opvault"),
+    "password database": ("*.kdbx", "*.kdb"),
     "passwords": (
         *(
             ".netrc",
@@ -75,6 +75,8 @@ _PATHS = {
             ".fly/config.yml",
         ),
     ),
+    # Vaults of 1Password, which are folders.
+    "password database": ("*.agilekeychain/**", "*.opvault/**"),
     "cluster credentials": (".kube/config*", ".kube/cache/oidc-login/**", ".minikube/**/*.key"),
     "login of a registry": (".docker/config.json", "containers/auth.json", ".config/helm/registry/config.json"),
     "passwords": (

@@ -87,6 +87,19 @@ def test_a_new_account_for_a_subnet():
     assert rules["virtualNetworkRules"] == [{"id": f"{make.VNET_ID}/subnets/homes", "action": "Allow"}]
 
 
+def test_a_virtual_network_is_changed_by_one_step_at_a_time():
+    other = make.VNET_ID.replace("/net", "/other")
+    subnets = [{"name": name, "properties": {}} for name in "abc"]
+    networks = {vnet.lower(): {"id": vnet, "location": "westus2"} for vnet in (make.VNET_ID, other)}
+    for network in networks.values():
+        network["properties"] = {"subnets": subnets}
+    ids = [f"{make.VNET_ID}/subnets/a", f"{make.VNET_ID}/subnets/b", f"{other}/subnets/a", f"{make.VNET_ID}/subnets/c"]
+    wish = make.network(mode="service_endpoint", subnets=ids)
+    found = {step.key: step.needs for step in planned(make.nothing(virtual_networks=networks), network=wish)}
+    first, second, elsewhere, third = (f"subnet {subnet_id.lower()}" for subnet_id in ids)
+    assert (found[first], found[second], found[third], found[elsewhere]) == ((), (first,), (second,), ())
+
+
 def test_a_changed_subnet_is_sent_back_whole():
     kept = {"networkSecurityGroup": {"id": "nsg"}, "routeTable": {"id": "rt"}, "delegations": [{"name": "d"}]}
     network = make.virtual_network(**kept, serviceEndpoints=[{"service": "Microsoft.Sql", "locations": ["westus2"]}])
@@ -701,11 +714,11 @@ def test_tags(tags, purge, after):
 
 
 def test_an_account_is_updated_as_it_is_by_then():
-    before = make.account(tags={"managed-by": "azlin", "Team": "blue", "stage": "dev"})
+    before = make.account(tags={"managed-by": "azlin", "Team": "blue", "Stage": "dev"})
     rules = {"defaultAction": "Allow", "virtualNetworkRules": [], "ipRules": [], "bypass": "None"}
     before["properties"]["networkAcls"] = rules
     (step,) = planned(make.complete(account=before), tags={"team": "red"}, purge_tags=True)
-    now = make.account(tags={"Managed-By": "azlin", "Team": "blue", "Stage": "dev", "azlin-keep": "yes"})
+    now = make.account(tags={"Managed-By": "azlin", "Team": "blue", "STAGE": "dev", "azlin-keep": "yes"})
     now["properties"]["networkAcls"] = {**rules, "ipRules": [{"value": "192.0.2.1"}], "bypass": "Logging"}
 
     sent = updated_account(step, now)

@@ -302,6 +302,17 @@ def test_soft_deleted_versions_in_the_result():
     assert storage(make.complete())["soft_deleted"] == []
 
 
+def test_shares_snapshots_and_deleted_ones_are_told_apart():
+    """With a share its snapshots are deleted, and are listed as such beside it."""
+    snapshot, deleted = make.snapshot(), make.deleted_share()
+    deleted_snapshot = make.deleted_share(version="01B", snapshotTime="2026-11-20T08:00:00.0000000Z")
+    shares = [make.share(), make.share("projects"), snapshot, deleted, deleted_snapshot]
+    assert softdelete.live(shares) == shares[:2]
+    assert softdelete.snapshots(shares, "home") == [snapshot]
+    assert softdelete.snapshots(shares, "projects") == []
+    assert softdelete.versions(shares, "home") == [deleted]
+
+
 @pytest.mark.parametrize("missing", ["deletedTime", "remainingRetentionDays"])
 def test_unknown_purge_time_is_null(missing):
     version = make.deleted_share(**{missing: None})
@@ -332,6 +343,23 @@ def test_attachments_of_one_share():
 def test_attachment_goes_through_its_tag():
     attachment = attachments.Attachment("teamhomes01", "home", "azureuser", "/home/azureuser")
     assert attachments.parse(attachment.key, attachment.value) == attachment
+
+
+@pytest.mark.parametrize("value", ["", "nonsense", "teamhomes01/home", "teamhomes01:/home/me", ":/home/me"])
+def test_what_has_not_the_form_of_a_record_is_none(value):
+    assert attachments.parse("azlin-home-me", value) is None
+    assert attachments.parse("owner", "teamhomes01/home:/home/me") is None
+
+
+def test_the_last_tag_that_finds_room_is_the_fiftieth():
+    wanted = attachments.Attachment("teamhomes01", "home", "me", "/home/me")
+    vm_id = attachments.virtual_machine_id(VM)
+    tags = {f"tag{number}": "" for number in range(attachments.MAX_TAGS)}
+    with pytest.raises(AzlinError, match="finds no room"):
+        attachments.check_room(vm_id, tags, wanted)
+    attachments.check_room(vm_id, {**tags, "Azlin-Home-me": "another/share:/home/me"}, wanted)
+    del tags["tag0"]
+    attachments.check_room(vm_id, tags, wanted)
 
 
 class Response:

@@ -61,6 +61,8 @@ def test_two_hosts_may_use_the_same_path():
     hosts = [("a", "a.example.net"), ("b", "b.example.net")]
     two = one(name="two", port=32151, fsid=2, host="b", source="/srv/files")
     assert len(complete(one(source="/srv/files"), two, hosts=hosts)) == 2
+    beside = one(name="two", port=32151, fsid=2, source="/srv/files2")
+    assert len(complete(one(source="/srv/files"), beside)) == 2
 
 
 @pytest.mark.parametrize(

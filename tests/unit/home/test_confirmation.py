@@ -101,6 +101,21 @@ def test_a_new_login_makes_it_count(world, login, action):
     assert confirm(world, awaited["id"])["changed"] is False
 
 
+def test_check_mode_confirms_nothing(world, login):
+    identifier = world.apply(confirm_timeout=60)["confirmation"]["id"]
+    login("8")
+    assert world.apply("confirmed", confirmation=identifier, check_mode=True)["changed"]
+    assert run_of(world).transaction["state"] == "unconfirmed"
+
+
+def test_another_attach_through_a_new_login_confirms_only_the_same(world, login):
+    world.apply(confirm_timeout=60)
+    login("8")
+    result = world.apply(local_paths=(".cache",))
+    assert result["recovered"] and run_of(world).last["outcome"] == "committed"
+    assert result["home"]["local_paths"] == [".cache"]
+
+
 def test_the_connection_from_before_does_not_count(world, login):
     identifier = world.apply(confirm_timeout=60)["confirmation"]["id"]
     error = error_of(lambda: confirm(world, identifier))

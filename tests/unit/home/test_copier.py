@@ -64,6 +64,21 @@ def test_files_that_were_linked_and_are_not_any_more_do_not_share_content(trees_
     assert same(source, target) == []
 
 
+def test_a_copy_that_replaced_a_link_is_separate_although_it_looks_the_same(trees_of):
+    """As with cp -p: what is written to one later must not show in the other."""
+    source, target = trees_of
+    for name in ("one", "two"):
+        write(source, f"pair/{name}", "the same")
+        os.utime(os.path.join(source, "pair", name), ns=(10**18, 10**18))
+    copier.Copier(source, target).run()
+    one, two = (os.path.join(target, "pair", name) for name in ("one", "two"))
+    os.unlink(two)
+    os.link(one, two)
+    copier.Copier(source, target).run()
+    assert not os.path.samefile(one, two)
+    assert same(source, target) == []
+
+
 def test_a_half_written_file_is_written_again(trees_of):
     source, target = trees_of
     write(target, "linked/one", "linked")

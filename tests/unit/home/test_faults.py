@@ -16,6 +16,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
     detach,
+    holders,
     journal,
     manifest,
     mountinfo,
@@ -81,6 +82,29 @@ def test_failure_leaves_everything_as_it_was(world, action, when, step):
     assert world.snapshot() == before
     world.apply(**GOALS[action])
     assert_reached(world, action, tree)
+
+
+def test_an_undo_that_cannot_mount_the_share_again_does_not_pass_for_one(world, monkeypatch):
+    world.apply()
+    before = world.snapshot()
+    bind = type(world.host.mounter).bind
+
+    def refuse(mounter, source, target):
+        if target == world.home:
+            raise AzlinError("mount_failed", "on purpose")
+        bind(mounter, source, target)
+
+    def fail(*point):
+        if point == ("after", "release"):
+            raise Injected("release")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.host.mounter), "bind", refuse)
+        with pytest.raises(AzlinError) as caught:
+            world.apply("detached", checkpoint=fail)
+    assert caught.value.error_code == "rollback_failed"
+    world.apply("rolled_back")
+    assert world.snapshot() == before
 
 
 def killed(world, action, when, step):
@@ -184,14 +208,23 @@ def test_a_request_to_stop_rolls_back(world):
     assert world.snapshot() == before
 
 
-def test_fstab_edited_meanwhile_loses_only_our_line(world):
-    killed(world, "attach", "after", "verify")
+@pytest.mark.parametrize(
+    ("action", "step"), [("attach", "persist"), ("detach", "verify"), ("detach_to_backup", "verify")]
+)
+def test_an_undo_keeps_what_somebody_has_put_into_fstab_meanwhile(world, action, step):
+    arrange(world, action)
+    before = read("/", world.fstab)
+    killed(world, action, "after", step)
+    assert (world.home.encode() in before) != (world.home.encode() in read("/", world.fstab))
     with open(world.fstab, "ab") as stream:
         stream.write(b"late /late ext4 noauto 0 0\n")
+
     world.apply("rolled_back")
-    with open(world.fstab, "rb") as stream:
-        text = stream.read()
-    assert world.home.encode() not in text and text.endswith(b"late /late ext4 noauto 0 0\n")
+
+    # Our line may come back in another place.
+    assert sorted(read("/", world.fstab).split(b"\n")) == sorted(
+        [*before.removesuffix(b"\n").split(b"\n"), b"late /late ext4 noauto 0 0", b""]
+    )
 
 
 def work(directory, name="work"):
@@ -217,6 +250,15 @@ def test_work_in_the_local_copy_after_a_kill_is_kept(world):
     world.apply("rolled_back")
     assert world.mount() is not None
     assert read(world.home + ".backup.1", "work") == b"a week of work"
+
+
+def test_a_local_copy_is_kept_when_nobody_can_say_who_is_in_it(world, monkeypatch):
+    world.apply()
+    killed(world, "detach", "after", "verify")
+    monkeypatch.setattr(holders, "of_directory", lambda *_arguments, **_options: None)
+    world.apply("rolled_back")
+    assert world.mount() is not None
+    assert read(world.home + ".backup.1", "secret") == b"s"
 
 
 HOUR = 3600 * 10**9

@@ -316,3 +316,25 @@ def test_a_rolled_back_seed_that_another_host_lives_on_is_not_copied_over(base, 
     first.apply("rolled_back")
     assert first.apply()["seeded"] is False
     assert read(first.home, "from") == b"second lives here"
+
+
+def test_a_host_need_not_have_worked_on_a_share_to_live_on_it(base, share):
+    first, second = hosts(base, share, 2)
+    # Not even a key of its own: nothing is younger than the word that the share is whole.
+    write(second.home, ".ssh/authorized_keys", read(first.home, ".ssh/authorized_keys").decode(), 0o600)
+    os.chown(os.path.join(second.home, ".ssh/authorized_keys"), UID, UID)
+    die_at(first, "after", "verify")
+    assert second.apply()["seeded"] is False
+    first.apply("rolled_back")
+    write(first.home, "from", "edited after the rollback")
+    assert first.apply()["seeded"] is False
+    assert read(second.home, "from") == b"0"
+
+
+def test_a_rolled_back_seed_that_was_worked_on_is_not_copied_over(base, share):
+    (first,) = hosts(base, share, 1)
+    die_at(first, "after", "verify")
+    write(first.home, "from", "worked on the share before the rollback")
+    first.apply("rolled_back")
+    assert first.apply()["seeded"] is False
+    assert read(first.home, "from") == b"worked on the share before the rollback"

@@ -95,6 +95,24 @@ def test_lines_of_fstab_come_and_go(hybrid):
     assert read("/", hybrid.fstab) == before + b"\n"
 
 
+@pytest.mark.parametrize("action", ["attached", "detached"])
+def test_an_undo_puts_every_line_of_fstab_right_that_somebody_has_edited_since(hybrid, action):
+    if action == "detached":
+        hybrid.apply()
+    before = read("/", hybrid.fstab)
+
+    def edit_and_fail(*at):
+        if at == ("after", {"attached": "persist", "detached": "verify"}[action]):
+            with open(hybrid.fstab, "ab") as stream:
+                stream.write(b"late /late ext4 noauto 0 0\n")
+            raise OSError("on purpose")
+
+    with pytest.raises(AzlinError):
+        hybrid.apply(action, checkpoint=edit_and_fail)
+    lines = [*before.removesuffix(b"\n").split(b"\n"), b"late /late ext4 noauto 0 0", b""]
+    assert sorted(read("/", hybrid.fstab).split(b"\n")) == sorted(lines)
+
+
 @pytest.mark.parametrize("copy_back", ["full", "none"])
 def test_local_paths_come_back_as_they_are(hybrid, copy_back):
     inode = os.stat(os.path.join(hybrid.home, LAYER)).st_ino

@@ -10,11 +10,19 @@ import json
 import os
 import shutil
 import subprocess
+import types
 
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import attach, child, manifest, recover
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    attach,
+    child,
+    manifest,
+    preflight,
+    recover,
+    rescue,
+)
 
 from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, populate, read, write
 
@@ -254,6 +262,14 @@ def test_work_left_in_the_rescue_directory_is_kept(world):
     assert os.path.exists(os.path.join(world.home + ".backup.1", "written-without-share"))
 
 
+def test_a_small_home_of_somebody_does_not_pass_for_the_rescue_directory(world):
+    path = os.path.join(world.homes, "small")
+    write(path, ".profile", "echo mine\n")
+    write(path, ".ssh/authorized_keys", f"{KEY}\n")
+    assert rescue.retire(path, world.home) == world.home + ".backup"
+    assert read(world.home + ".backup", ".profile") == b"echo mine\n"
+
+
 def test_missing_fstab_line_is_repaired(world):
     original = read("/", world.fstab)
     world.apply()
@@ -358,6 +374,16 @@ def test_too_small_a_share_is_refused(world):
     before = world.snapshot()
     assert error_of(world.apply).error_code == "no_space"
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize(("files", "free", "fits"), [(1000, 9, False), (1000, 10, True), (0, 0, True)])
+def test_there_has_to_be_room_for_every_name_where_names_are_counted(monkeypatch, files, free, fits):
+    status = types.SimpleNamespace(f_bavail=1 << 30, f_frsize=1, f_files=files, f_favail=free)
+    monkeypatch.setattr(preflight.os, "statvfs", lambda _path: status)
+    if fits:
+        preflight.check_space("/", 5, 10, "It")
+    else:
+        assert error_of(lambda: preflight.check_space("/", 5, 10, "It")).error_code == "no_space"
 
 
 def test_busy_home_is_named_and_left_attached(world):

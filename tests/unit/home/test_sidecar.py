@@ -114,10 +114,12 @@ def test_a_mode_that_was_set_since_counts(homes):
     assert ACCESS in os.listxattr(path)
 
 
-def test_a_record_that_is_not_of_root_makes_no_devices_and_no_capabilities(homes):
+@pytest.mark.parametrize(("uid", "mode"), [(UID, 0o644), (0, 0o664), (0, 0o646)])
+def test_a_record_that_somebody_else_may_have_written_makes_no_devices_and_no_capabilities(homes, uid, mode):
     home, share = homes
     sidecar.save(share, ".azlin", "me", sidecar.collect(home))
-    os.chown(os.path.join(share, ".azlin/unsupported.me.json"), UID, UID)
+    os.chown(os.path.join(share, ".azlin/unsupported.me.json"), uid, uid)
+    os.chmod(os.path.join(share, ".azlin/unsupported.me.json"), mode)
     os.unlink(os.path.join(home, "linked/null"))
     os.removexattr(os.path.join(home, "run.sh"), "security.capability")
     document, trusted = sidecar.load(share, ".azlin", "me")

@@ -106,6 +106,25 @@ def test_missing_keys_are_found_whatever_surrounds_them():
     assert keys.missing(wanted, present) == [OTHER_KEY.encode()]
 
 
+# sshd(8): blanks may stand in quotes, and a backslash spares a quote.
+OPTIONS = r'from="10.0.0.0/8",command="echo \"a b\" c"'
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        (f"{OPTIONS} {KEY}", True),
+        (f"{OPTIONS} {KEY.rpartition(' ')[0]} somebody else", True),
+        (f"{OPTIONS}   {KEY.rpartition(' ')[0]}", True),
+        (f"{OPTIONS.replace('a b', 'a c')} {KEY}", False),
+        (f"{OPTIONS} {OTHER_KEY}", False),
+        (KEY, False),
+    ],
+)
+def test_a_key_is_known_by_its_options_and_itself_and_not_by_its_comment(line, known):
+    assert keys.missing(line.encode(), f"{OPTIONS} {KEY}\n".encode()) == ([] if known else [line.encode()])
+
+
 def test_modes_that_sshd_refuses_are_put_right(tmp_path):
     user = users.lookup(USER)
     for path, mode in (("", 0o777), (".ssh", 0o775)):
@@ -113,6 +132,7 @@ def test_modes_that_sshd_refuses_are_put_right(tmp_path):
         os.chown(tmp_path / path, UID, UID)
         (tmp_path / path).chmod(mode)
     file = tmp_path / ".ssh" / "authorized_keys"
+    # Without a newline at its end, as some editors leave it.
     file.write_text(OTHER_KEY)
     os.chown(file, UID, UID)
     file.chmod(0o664)

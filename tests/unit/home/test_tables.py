@@ -71,6 +71,7 @@ def test_odd_characters_in_fstab_stay_where_they_are(odd):
 
 def test_only_entries_of_exactly_the_path_count():
     assert [entry.source for entry in fstab.entries_for(TEXT, "/home/u")] == ["h:/a/b", "h:/a/c"]
+    assert [entry.path for entry in fstab.entries_for("/dev/sda1 / ext4 defaults 0 1\n", "/")] == ["/"]
 
 
 def test_one_entry_replaces_all_of_its_path_and_nothing_else():

@@ -122,6 +122,15 @@ def test_a_port_of_somebody_else_is_refused_before_anything_is_done():
         plan(seen, SERVERS)
 
 
+def test_a_server_that_runs_is_not_moved_to_a_port_of_somebody_else():
+    """It would be stopped and not come back, and what answers on that port would pass for it."""
+    seen = running()
+    seen.listening.add(9999)
+    with pytest.raises(AzlinError, match="9999.*something else listens"):
+        plan(seen, changed(port=9999))
+    assert plan(seen, changed(port=9998))
+
+
 def test_a_server_under_a_new_name_takes_the_port_of_the_one_that_is_stopped_first():
     last = {"name": "nas-output-4", "role": "output", "port": 32156, "fsid": 7}
     renamed = [*SERVERS[:-1], *nas.servers([last], "", ["10.30.1.0/24"], HOSTS)]

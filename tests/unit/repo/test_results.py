@@ -12,40 +12,10 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import conver
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import plan
 from tests.unit.azure import builders as make
 from tests.unit.repo import facts
+from tests.unit.repo.shapes import differences
 
 CONVERGE = facts.module_documentation("azlin_nfs_storage", "RETURN")
 INFO = facts.module_documentation("azlin_storage_info", "RETURN")
-TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
-# Dicts whose keys are the user's own, or Azure's.
-FREE = {"tags", "before", "after", "resource_groups"}
-
-
-def differences(documented, value, where=""):
-    """What a result has and its documentation lacks, or the other way round; null can stand for anything."""
-    found = [f"{where}.{key} is not documented" for key in value.keys() - documented.keys()]
-    found += [f"{where}.{key} is not returned" for key in documented.keys() - value.keys()]
-    for key in value.keys() & documented.keys():
-        found += _differences(documented[key], value[key], f"{where}.{key}")
-    return found
-
-
-def _differences(entry, value, where):
-    if value is None:
-        return []
-    if not isinstance(value, TYPES[entry["type"]]):
-        return [f"{where} is no {entry['type']}"]
-    key = where.rpartition(".")[2]
-    if isinstance(value, dict) and key not in FREE:
-        return differences(entry["contains"], value, where)
-    if not isinstance(value, list):
-        return []
-    if not value:
-        return [f"{where} is empty, so that nothing is compared"]
-    if entry["elements"] != "dict":
-        return [
-            f"{where}[] is no {entry['elements']}" for one in value if not isinstance(one, TYPES[entry["elements"]])
-        ]
-    return [text for one in value if key not in FREE for text in differences(entry["contains"], one, f"{where}[]")]
 
 
 def full():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import socket
 
 import pytest
@@ -37,6 +38,16 @@ def test_a_secret_is_found_in_any_file(name):
     assert secrets.find(corpus.as_bytes(corpus.LEAKS[name]))
 
 
+def test_every_kind_of_secret_is_found_by_its_own_rule(monkeypatch):
+    """Each rule finds something that no other one does."""
+    rules, idle = secrets._RULES, []
+    for rule in rules:
+        monkeypatch.setattr(secrets, "_RULES", tuple(other for other in rules if other is not rule))
+        if all(secrets.find(corpus.as_bytes(leak)) for leak in corpus.LEAKS.values()):
+            idle.append((rule.reason, rule.needles))
+    assert idle == []
+
+
 @pytest.mark.parametrize("path", corpus.HARMLESS)
 def test_what_only_looks_like_a_secret_is_none(path):
     assert places.harmful_place(path) is None
@@ -47,6 +58,18 @@ def test_what_only_looks_like_a_secret_is_none(path):
 @pytest.mark.parametrize("path", corpus.SECRET_PATHS)
 def test_a_secret_is_known_by_its_path(path):
     assert places.secret_place(path)
+
+
+def test_every_place_of_secrets_is_tried():
+    names = [path.rpartition("/")[2] for path in corpus.SECRET_PATHS]
+    untried = [
+        glob
+        for table, paths in ((places._NAMES, names), (places._PATHS, corpus.SECRET_PATHS))
+        for globs in table.values()
+        for glob in globs
+        if not any(re.fullmatch(f"(?:.*/)?{places._regex(glob)}", path, re.IGNORECASE) for path in paths)
+    ]
+    assert untried == []
 
 
 def test_the_files_of_this_repository_hold_no_secret():
