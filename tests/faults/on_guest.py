@@ -5,8 +5,9 @@
 
 ``serve``: does what each line of its input asks for. A login and a start of Python take an emulated guest seconds.
 
-``apply``: brings the home into a state, mounting within ``mount_seconds``; at the step ``stop`` it says so, and goes on
-when its input says so or, with ``until_away``, when the server no longer answers.
+``apply``: brings the home into a state, mounting within ``mount_seconds`` and giving up after ``silent_seconds`` of
+no sign of life. At the step ``stop`` it says so, and goes on when its input says so or, with ``until_away``, when the
+server no longer answers.
 ``work``: does what a user does. ``look``: says what is there, ``mounted`` what can be said without touching the home.
 """
 
@@ -24,7 +25,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._common.mounts import mount_options
-from ansible_collections.azlin.storage.plugins.module_utils._home import manifest, mountinfo, recover, run, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    manifest,
+    mountinfo,
+    recover,
+    run,
+    users,
+    watchdog,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host, Request
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import NFS_PORT, Mounter
@@ -34,7 +42,17 @@ MOUNT_SECONDS = 300
 WORKED_NS = 1700000000123456700
 
 
-def apply(user, state, stop=None, until_away=None, source=None, mount_seconds=MOUNT_SECONDS, **options):
+def apply(
+    user,
+    state,
+    stop=None,
+    until_away=None,
+    source=None,
+    mount_seconds=MOUNT_SECONDS,
+    silent_seconds=watchdog.LIMIT,
+    **options,
+):
+    watchdog.LIMIT = silent_seconds
     account = users.lookup(user)
     host = recover.host(Mounter(mount_options(), mount_seconds))
     request = Request(state=state, user=account, home=account.home, source=source, **options)

@@ -29,8 +29,10 @@ from tests.faults.steps import step_names
 MOUNT_SECONDS = 90
 # Longer than the time limit of a mount.
 CUT_SECONDS = 110
+# While the home can be used a run waits longer for its server than this, which would take the points many minutes.
+SILENT_SECONDS = 200
 # A run that the server leaves waiting ends itself before, and its guard brings the home back.
-END_SECONDS = 300
+END_SECONDS = 400
 # Until all guests of a common fault have come to their steps, or have coped.
 MEETING_SECONDS = 1800
 
@@ -121,7 +123,8 @@ def _try(case, point, lasting, ideal):
     fault = lasting.fault
     start = case.state()
     away = f"{ACCOUNT}.file.core.lab.test" if fault.cut else None
-    fragile = {"stop": ("before", point.place), "until_away": away, "mount_seconds": MOUNT_SECONDS}
+    limits = {"mount_seconds": MOUNT_SECONDS, "silent_seconds": SILENT_SECONDS}
+    fragile = {"stop": ("before", point.place), "until_away": away, **limits}
     running = case.guest.start("apply", **fragile, **case.request(case.goal))
     try:
         told = running.answer()
