@@ -21,7 +21,6 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 PROGRAM = "/var/lib/azlin/first_boot.py"
 # Source: Azure docs, "Custom data and cloud-init on Azure Virtual Machines".
 MOST_BYTES = 64 * 1024 - 1
-_LINE = 1000
 # In two braces a template engine on the way would see a template; base85 has no full stop.
 _BRACE, _INSTEAD = "{", "."
 _PROGRAM_TEXT = '''\
@@ -34,13 +33,12 @@ import os
 import sys
 import zipfile
 
-PACKED = """
-{packed}"""
+PACKED = "{packed}"
 
 if __name__ == "__main__":
     os.makedirs("/run/azlin", mode=0o700, exist_ok=True)
     code = "/run/azlin/first_boot.zip"
-    files = json.loads(bz2.decompress(base64.b85decode(PACKED.replace("\\n", "").replace("{instead}", "{brace}"))))
+    files = json.loads(bz2.decompress(base64.b85decode(PACKED.replace("{instead}", "{brace}"))))
     with zipfile.ZipFile(code, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
@@ -99,9 +97,9 @@ def config(wanted, code, module, os_family="Debian", manage_packages=True):
 def program(code, module):
     """Return the text of the Python program that unpacks ``code`` and calls ``main`` of ``module``."""
     packed = base64.b85encode(bz2.compress(json.dumps(code, sort_keys=True).encode(), 9)).decode()
+    # In one line: each further one would cost five bytes of the user-data.
     packed = packed.replace(_BRACE, _INSTEAD)
-    lines = [packed[start : start + _LINE] for start in range(0, len(packed), _LINE)]
-    return _PROGRAM_TEXT.format(packed="\n".join(lines), module=module, brace=_BRACE, instead=_INSTEAD)
+    return _PROGRAM_TEXT.format(packed=packed, module=module, brace=_BRACE, instead=_INSTEAD)
 
 
 def checked_size(text):

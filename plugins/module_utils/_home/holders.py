@@ -21,10 +21,10 @@ _LINKS = ("cwd", "root", "exe")
 _LOCAL_TIMEOUT = 45
 
 
-def ancestry(pid=None):
-    """Return the ids of a process (default: this one) and of everything that started it."""
+def ancestry():
+    """Return the ids of this process and of everything that started it."""
     pids = set()
-    pid = os.getpid() if pid is None else pid
+    pid = os.getpid()
     while pid > 0 and pid not in pids:
         pids.add(pid)
         pid = _parent(pid)

@@ -90,25 +90,25 @@ def remove(share, user):
     return False
 
 
-def forget(share, user, timeout=TIMEOUT):
-    """As :func:`remove`, with the user's ids and within ``timeout`` seconds; True when no record is left for sure."""
+def forget(share, user):
+    """As :func:`remove`, with the user's ids and in time; True when no record is left for sure."""
 
     def act():
         remove(share, user)
         return True
 
-    return bool(_bounded(user, act, timeout))
+    return bool(_bounded(user, act))
 
 
-def own_as(user, share, timeout=TIMEOUT):
-    """As :func:`own`, with the user's ids and within ``timeout`` seconds."""
-    return _bounded(user, lambda: own(share, user), timeout)
+def own_as(user, share):
+    """As :func:`own`, with the user's ids and in time."""
+    return _bounded(user, lambda: own(share, user))
 
 
-def put_back(share, user, record, timeout=TIMEOUT):
+def put_back(share, user, record):
     """Write a record that was removed again, as it was; never an error."""
     content = _rendered(record)
-    _bounded(user, lambda: folder.write(share, user, name_of(user), content, DIRECTORY), timeout)
+    _bounded(user, lambda: folder.write(share, user, name_of(user), content, DIRECTORY))
 
 
 def own(share, user):
@@ -144,7 +144,7 @@ def listed_as(user, share, timeout=TIMEOUT):
         return None
 
 
-def _bounded(user, function, timeout):
+def _bounded(user, function):
     """The result of a function in a child process that acts on the share as the user; None when it fails or hangs.
 
     Root's privileges on this host stay: the way to a staged share is open to root only.
@@ -155,7 +155,7 @@ def _bounded(user, function, timeout):
             return function()
 
     try:
-        return child.call(act, timeout)
+        return child.call(act, TIMEOUT)
     except (child.ChildFailed, child.ChildTimeout):
         return None
 

@@ -111,7 +111,7 @@ def for_writing(share, user):
         _remove_folder(share)
     if as_user is None:
         raise _neither(share, user)
-    raise _everybody_squashed(share, user, as_user)
+    raise _everybody_squashed(user, as_user)
 
 
 def for_reading(share, user):
@@ -271,7 +271,7 @@ def _neither(share, user):
     )
 
 
-def _everybody_squashed(share, user, owner):
+def _everybody_squashed(user, owner):
     return AzlinError(
         "uid_mismatch",
         f"The share makes everybody uid {owner}, and {user.name} is uid {user.uid} here: sshd and most programs refuse"
