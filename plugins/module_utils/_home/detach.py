@@ -24,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     keys,
     local_paths,
     memory,
+    mounter,
     mountinfo,
     preflight,
     records,
@@ -232,7 +233,7 @@ class Detach(Operation):
 
     def quiesce(self):
         """Have nobody use the home while it is switched; without an answer (a dead server) nobody is known to."""
-        self.settle_holders(self._find_holders, dead_server=lambda: holders.is_silent(self.home))
+        self.settle_holders(self._find_holders, dead_server=lambda: mounter.is_silent(self.home))
 
     def _find_holders(self):
         mount = self._mount()
@@ -286,7 +287,7 @@ class Detach(Operation):
         # What was open when the home was unmounted lazily can still be written to.
         self.drain_holders(
             lambda: self.users_of(mountinfo.at(mountinfo.read(), self.stage)),
-            dead_server=lambda: holders.is_silent(self.stage),
+            dead_server=lambda: mounter.is_silent(self.stage),
         )
         with self.ids():
             copier.copy_until_same(self.stage, self.replacement, **self._copy_options())

@@ -54,17 +54,6 @@ def of_directory(path, exempt=frozenset()):
     return find(os.lstat(path).st_dev, path, exempt, _LOCAL_TIMEOUT)
 
 
-def is_silent(path, timeout=20):
-    """Whether what is mounted at a path does not answer. A mount elsewhere can hold :func:`find` up as well."""
-    try:
-        child.call(lambda: os.statvfs(path).f_bsize, timeout)
-        return False
-    except child.ChildFailed:
-        return False
-    except child.ChildTimeout:
-        return True
-
-
 def describe(processes):
     """Return a short text naming processes."""
     return ", ".join(f"{one['command']} (pid {one['pid']}, {one['user']}: {one['uses'][0]})" for one in processes)

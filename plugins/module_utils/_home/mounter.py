@@ -115,6 +115,20 @@ _MESSAGES = (
 )
 
 
+def trouble(path, timeout=20):
+    """What keeps a mounted file system from being used: None, or ChildTimeout of a silent server, or ChildFailed."""
+    try:
+        child.call(lambda: os.statvfs(path).f_bsize, timeout)
+        return None
+    except (child.ChildFailed, child.ChildTimeout) as error:
+        return error
+
+
+def is_silent(path):
+    """Whether the server of what is mounted at a path does not answer."""
+    return isinstance(trouble(path), child.ChildTimeout)
+
+
 class Mounter:
     """Mounts NFS shares; what differs for another kind of share is in ``fstypes`` and ``mount_argv``.
 

@@ -27,6 +27,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     holders,
     keys,
     local_paths,
+    mounter,
     mountinfo,
     obstacles,
     rescue,
@@ -203,7 +204,7 @@ def check_detach(host, situation, request):
         check_idle(
             request,
             lambda: holders.find(device, exempt=holders.ancestry()),
-            dead_server=lambda: holders.is_silent(request.home),
+            dead_server=lambda: mounter.is_silent(request.home),
         )
     if request.copy_back == "full":
         host.mounter.probe(parse_endpoint(situation.source).host)

@@ -8,7 +8,6 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,6 +20,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     confirmation,
     detach,
     fstab,
+    mounter,
     mountinfo,
     preflight,
     records,
@@ -146,27 +146,22 @@ def _seen(host, request):
     mount = mountinfo.at(mountinfo.read(), request.home)
     if request.state != "attached" or not host.mounter.ours(mount, request.source):
         return None, []
-    if not _answers(request):
-        return "left", []
-    return seen(host, request.user, request.home)
+    error = mounter.trouble(request.home)
+    if isinstance(error, child.ChildFailed):
+        raise _refused_by_share(request, error) from error
+    # Programs wait for a server that is silent.
+    return ("left", []) if error else seen(host, request.user, request.home)
 
 
-def _answers(request):
-    """Whether the server of a mounted home answers: programs wait for one that is silent. Fails where it refuses."""
-    try:
-        child.call(lambda: os.statvfs(request.home).f_bsize, records.TIMEOUT)
-        return True
-    except child.ChildTimeout:
-        return False
-    except child.ChildFailed as error:
-        raise AzlinError(
-            "mount_failed",
-            f"{request.source} is mounted at {request.home}, and nothing can be read from it: {error}.",
-            causes=[
-                ("the share was restored, or made anew", f"run 'umount --lazy {request.home}' on the host, then again"),
-                ("the share was deleted, or admits this host no more", "detach the home with copy_back: none"),
-            ],
-        ) from error
+def _refused_by_share(request, error):
+    return AzlinError(
+        "mount_failed",
+        f"{request.source} is mounted at {request.home}, and nothing can be read from it: {error}.",
+        causes=[
+            ("the share was restored, or made anew", f"run 'umount --lazy {request.home}' on the host, then again"),
+            ("the share was deleted, or admits this host no more", "detach the home with copy_back: none"),
+        ],
+    )
 
 
 def _confirm(host, request, journal, before, check_mode):

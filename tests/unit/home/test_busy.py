@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import holders
+from ansible_collections.azlin.storage.plugins.module_utils._home import holders, mounter
 
 from .world import UID, read, write
 
@@ -212,7 +212,7 @@ def test_another_server_that_does_not_answer_is_no_reason_not_to_know(world, unk
 
 
 def test_a_server_that_does_not_answer_does_not_keep_a_home_attached(world, unknown, monkeypatch):
-    monkeypatch.setattr(holders, "is_silent", lambda _path: True)
+    monkeypatch.setattr(mounter, "is_silent", lambda _path: True)
     result = world.apply("detached")
     assert result["home"]["state"] == "local" and result["holders"] is None
 
