@@ -133,6 +133,27 @@ def test_what_nobody_answered_is_as_if_it_was_not_asked(arm, ansible, tmp_path, 
     assert "not_found" in attached.stdout and "azureuser" in attached.stdout, attached.stdout + attached.stderr
 
 
+@pytest.mark.parametrize("playbook", ["attach", "delete"])
+def test_a_mistyped_variable_is_refused_before_anything_is_asked(arm, ansible, tmp_path, playbook):
+    """Without azlin_user another home would move, and without azlin_hosts no host would be asked before a deletion."""
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+    wanted = {"azlin_storage_name": "teamhomes01", "azlin_usr": "ada", "azlin_host": "here", "azlin_department": "x"}
+    done = ansible("ansible-playbook", f"azlin.storage.{playbook}", *hosts, "-e", json.dumps(wanted))
+    assert done.returncode != 0
+    assert "azlin_host: no playbook has such a variable. Correct it to azlin_hosts, or" in done.stdout, done.stdout
+    assert "azlin_usr: no playbook has such a variable. Correct it to azlin_user, or" in done.stdout
+    assert "azlin_department" not in done.stdout
+    assert not arm.requests()
+
+
+def test_a_variable_that_the_inventory_mistypes_for_some_hosts_is_refused(arm, ansible, tmp_path):
+    here = {"ansible_connection": "local", "ansible_become": False}
+    hosts = inventory(tmp_path, fine=here, wrong={**here, "azlin_usr": "ada"})
+    done = ansible("ansible-playbook", "azlin.storage.attach", *hosts, "-e", "azlin_storage_name=teamhomes01")
+    assert done.returncode != 0
+    assert "azlin_usr: no playbook has such a variable. Correct it to azlin_user, or" in done.stdout, done.stdout
+
+
 def test_what_the_inventory_says_of_hosts_chooses_and_paces_them(arm, ansible, tmp_path):
     """Ansible itself would not look there for a keyword of a play."""
     run_module("azlin_nfs_storage", **storage())
