@@ -338,8 +338,7 @@ class Attach(Mount):
         """Make what the share will be mounted on; it lets in whom the home will let in."""
         rescue.retire(self.spare, self.home)
         wanted = keys.united(self._keys, self._keys_of_share())
-        inode = rescue.create(self.spare, self.request.source, self.home, wanted)
-        self.journal.note(rescue=inode)
+        rescue.create(self.spare, self.request.source, self.home, wanted)
         self.relabel(self.spare)
 
     def _keys_of_share(self):

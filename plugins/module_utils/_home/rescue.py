@@ -41,7 +41,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(path, source, home, authorized_keys):
-    """Create the directory; return its inode number.
+    """Create the directory.
 
     sshd reads keys with the rights of the user, and accepts files of root. Source: sshd_config(5), StrictModes.
     """
@@ -61,7 +61,6 @@ def create(path, source, home, authorized_keys):
         finally:
             os.close(ssh)
         _publish(handle)
-        return os.fstat(handle).st_ino
     finally:
         os.close(handle)
 
