@@ -450,10 +450,12 @@ def test_what_hosts_answer_is_understood(ansible, tmp_path):
     """The playbook's own expressions, with the answers that hosts can give."""
     _check, asking, deleting = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())
     note = asking["tasks"][-1]
+    _look, shares = yaml.safe_load((ROOT / "playbooks/tasks/look_at_mounts.yml").read_text())
     delete = next(task for task in deleting["tasks"] if "azlin.storage.azlin_nfs_storage" in task)
     tasks = []
     for answer, expected in ANSWERS.values():
         mounts = {"msg": "no cat"} if answer.get("mounts", "") is None else {"stdout": answer.get("mounts", "")}
+        tasks.append({**shares, "vars": {**shares["vars"], "azlin_mounts": mounts}})
         tasks.append({**note, "vars": {**note["vars"], "azlin_told": answer, "azlin_mounts": mounts}})
         used_by = delete["azlin.storage.azlin_nfs_storage"]["used_by"]
         about = {**delete["vars"], "azlin_used_by": used_by, "azlin_storage_name": "teamhomes01", "azlin_share": "home"}
