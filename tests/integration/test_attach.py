@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import sys
 
 import pytest
+import yaml
 
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Host
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
@@ -116,3 +118,35 @@ def test_an_attach_that_fails_leaves_no_record_of_another_storage(arm, ansible, 
     assert '"error_code": "' in said_of(done.stdout, "Move the home", "worker-1"), done.stdout
     storages = run_module("azlin_storage_info", details=True)["storages"]
     assert [one["name"] for one in storages if one["attached_vms"]] == recorded
+
+
+HERE = "teamhomes01.file.core.lab.test:/teamhomes01/home"
+RUNNING = {"action": "attach", "state": "running"}
+# What the role came to, where the home is then, what is under way on the host, and whether the record goes.
+ENDS = {
+    "it failed": ({"failed": True, "error_code": "rolled_back"}, None, None, True),
+    "it failed before the move": (None, None, None, True),
+    "it is on another storage": ({"failed": True, "error_code": "in_use"}, HERE.replace("01", "02"), None, True),
+    "it is there": ({"failed": True, "error_code": "azure_error"}, HERE, None, False),
+    "another run has the lock": ({"failed": True, "error_code": "journal_conflict"}, None, None, False),
+    "another run moves it": (None, None, RUNNING, False),
+}
+
+
+def test_a_record_stays_while_another_run_has_the_home_in_hand(ansible, tmp_path):
+    """That run found the record there, and will not make it again: nothing would protect the home that it moves."""
+    _check, attaching = yaml.safe_load((pathlib.Path(__file__).parents[2] / "playbooks/attach.yml").read_text())
+    block = next(task for task in attaching["tasks"] if "block" in task)
+    take_back = next(task for task in block["always"] if task["name"].startswith("Take back"))
+    known = {"azlin_record_result": {"changed": True}, "azlin_lookup": {"storages": [{"nfs_endpoint": HERE}]}}
+    tasks = []
+    for result, source, transaction, gone in ENDS.values():
+        about = {**block["vars"], **known, "azlin_after": {"home": {"source": source}, "transaction": transaction}}
+        about.update({} if result is None else {"nfs_home_result": result})
+        told = {"ansible.builtin.debug": {}, "when": take_back["when"], "register": "done", "vars": about}
+        tasks += [told, {"ansible.builtin.assert": {"that": f"done is {'not ' if gone else ''}skipped"}}]
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+
+    done = ansible("ansible-playbook", "play.yml")
+
+    assert done.returncode == 0, done.stdout + done.stderr

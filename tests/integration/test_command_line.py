@@ -266,6 +266,26 @@ def test_a_home_that_waits_for_its_confirmation_may_be_on_any_storage(arm, ansib
     assert writes(arm) == []
 
 
+# Runs a program where a share, $0, seems to be mounted, for nobody else to see.
+WITH_SHARE = 'mount -t tmpfs "$0" /mnt && exec "$@"'
+
+
+@pytest.mark.parametrize(("user", "path"), [("daemon", "home"), ("nosuchuser", "home"), ("daemon", "home/projects")])
+def test_deletion_is_refused_by_a_mount_for_somebody_who_was_not_asked_for(arm, ansible, tmp_path, user, path):
+    run_module("azlin_nfs_storage", **storage())
+    hosts = inventory(tmp_path, here={"ansible_connection": "local"})
+    source = f"teamhomes01.file.core.lab.test:/teamhomes01/{path}"
+    arm.clear_requests()
+
+    program = str(pathlib.Path(sys.executable).with_name("ansible-playbook"))
+    argv = ("--mount", "sh", "-c", WITH_SHARE, source, program, *DELETION, *hosts, "-e", f"azlin_user={user}")
+    done = ansible(shutil.which("unshare"), *argv)
+
+    assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
+    assert f"here (has it mounted, or in its fstab, but not as the home of {user})" in done.stdout
+    assert writes(arm) == []
+
+
 @pytest.mark.parametrize("playbook", ["delete", "attach"])
 def test_the_strategy_of_the_user_is_not_that_of_these_plays(arm, ansible, tmp_path, playbook):
     """Hosts that run ahead of each other lack what was to be found out once for all of them."""
@@ -424,14 +444,40 @@ ANSWERS = {
 }
 
 
+NOBODYS = "here (has it mounted, or in its fstab, but not as the home of daemon)"
+LOCAL = {"home": {"source": None}, "hosts": None, "transaction": None}
+ANSWERS.update(
+    {
+        "another mount": (
+            {**LOCAL, "mounts": "a.b:/teamhomes01/home /srv/x nfs4 rw 0 0\n/dev/sda1 / ext4 rw 0 0"},
+            [NOBODYS],
+        ),
+        "encrypted": (
+            {**LOCAL, "mounts": "proc /proc proc rw 0 0\n127.0.0.1:/teamhomes01/home /srv/x nfs4 rw 0 0"},
+            [NOBODYS],
+        ),
+        "in fstab": ({**LOCAL, "mounts": "\n a.b:/teamhomes01/home\t/srv/x\taznfs defaults 0 2"}, [NOBODYS]),
+        "out of fstab": ({**LOCAL, "mounts": "# a.b:/teamhomes01/home /srv/x nfs4 defaults 0 0"}, []),
+        "other shares": (
+            {**LOCAL, "mounts": "a.b:/teamhomes01/home2 /x nfs4 rw 0 0\na.b:/teamhomes02/home /y nfs4 rw 0 0"},
+            [],
+        ),
+        "not readable": ({**LOCAL, "mounts": None}, ["here (could not be asked: no cat)"]),
+    }
+)
+
+
 def test_what_hosts_answer_is_understood(ansible, tmp_path):
     """The playbook's own expressions, with the answers that hosts can give."""
     _check, asking, deleting = yaml.safe_load((ROOT / "playbooks/delete.yml").read_text())
     note = asking["tasks"][-1]
+    _look, shares = yaml.safe_load((ROOT / "playbooks/tasks/look_at_mounts.yml").read_text())
     delete = next(task for task in deleting["tasks"] if "azlin.storage.azlin_nfs_storage" in task)
     tasks = []
     for answer, expected in ANSWERS.values():
-        tasks.append({**note, "vars": {**note["vars"], "azlin_told": answer}})
+        mounts = {"msg": "no cat"} if answer.get("mounts", "") is None else {"stdout": answer.get("mounts", "")}
+        tasks.append({**shares, "vars": {**shares["vars"], "azlin_mounts": mounts}})
+        tasks.append({**note, "vars": {**note["vars"], "azlin_told": answer, "azlin_mounts": mounts}})
         used_by = delete["azlin.storage.azlin_nfs_storage"]["used_by"]
         about = {**delete["vars"], "azlin_used_by": used_by, "azlin_storage_name": "teamhomes01", "azlin_share": "home"}
         tasks.append({"ansible.builtin.assert": {"that": f"azlin_used_by == {expected!r}"}, "vars": about})

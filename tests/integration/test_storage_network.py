@@ -475,6 +475,10 @@ def test_the_name_does_not_leave_its_zone_unasked(arm):
 
     assert_refused(refused, "network_failed", hub(ZONE))
     assert f"Set network.dns.zone_id: {hub(ZONE)}" in refused["causes"][0]["remedy"]
+    # One that may not be seen need not be gone.
+    unseen = {"method": "GET", "path": f"{HUB}/.*/{ZONE}$", "status": 403, "code": "AuthorizationFailed", "times": 0}
+    arm.faults(unseen)
+    assert run_module(MODULE, **storage())["msg"] == refused["msg"]
     assert writes(arm) == []
 
 
@@ -565,6 +569,29 @@ def test_network_linked_to_a_zone_of_another_storage_shares_it(arm):
     assert not [step for step in result["plan"] if "DNS zone link" in step["resource"]]
     assert_nothing_to_do(arm, **options)
     assert_nothing_to_do(arm, **storage())
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["deleted", "moved"])
+def test_a_shared_zone_that_is_gone_from_its_group_is_replaced(arm, moved):
+    """It was deleted with the group of another storage, or moved: no host finds a name in the old place any more."""
+    run_module(MODULE, **storage())
+    arm.request("PUT", f"/subscriptions/{arm.subscription_id}/resourceGroups/second", {"location": "westus2"})
+    options = storage(name="teamhomes02", resource_group="second", network=endpoint_network(resource_group=GROUP))
+    assert run_module(MODULE, **options)["storage"]["network"]["dns_zone"] == network_id(arm, ZONE)
+    run_module("azlin_attachment", **{**attachment(vm_id(arm)), "storage_name": "teamhomes02"})
+    unlink(arm, network_id(arm, ZONE))
+    arm.request("DELETE", network_id(arm, ZONE), api_version=DNS_API)
+    zone = network_id(arm, ZONE).replace(GROUP, "central" if moved else "second")
+    if moved:
+        arm.request("PUT", f"/subscriptions/{arm.subscription_id}/resourceGroups/central", {"location": "westus2"})
+        make_zone(arm, zone, network_id(arm, "virtualNetworks/lab-vnet"), {"managed-by": "azlin"})
+
+    made = assert_forecast(arm, MODULE, **options)["storage"]["network"]
+
+    assert made["dns_zone"] == zone
+    (record,) = get(arm, f"{zone}/A/teamhomes02", DNS_API)["properties"]["aRecords"]
+    assert record["ipv4Address"] == made["private_endpoints"][0]["ip_address"]
+    assert_nothing_to_do(arm, **options)
 
 
 def test_refused_look_for_other_zones_stops_nothing(arm):

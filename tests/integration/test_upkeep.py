@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import pathlib
+import shutil
+import sys
 
 from tests.integration.support import (
     GONE,
@@ -141,6 +144,24 @@ def test_cleanup_lets_a_host_that_cannot_be_asked_speak_for_every_storage(arm, a
     assert "unknown: gone may have a home on it: it could not be asked (" in refused.stdout
     assert "unknown: gone may have a home on it: it was not asked" in limited.stdout
     assert "here may have" not in limited.stdout
+    assert names(arm) == ["teamhomes01"]
+
+
+def test_cleanup_keeps_what_a_host_has_mounted_for_somebody_who_was_not_asked_for(arm, ansible, tmp_path):
+    """Nobody may have worked there for weeks."""
+    idle_storage(arm, "teamhomes01")
+    arm.let_pass(24 * 5)
+    values = {"azlin_idle_days": 3, "azlin_user": "nosuchuser", "azlin_cleanup_confirm": "teamhomes01/home"}
+
+    done = ansible(
+        shutil.which("unshare"), "--mount", "sh", "-c", 'mount -t tmpfs "$0" /mnt && exec "$@"',
+        "teamhomes01.file.core.lab.test:/teamhomes01/home",
+        str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "azlin.storage.cleanup",
+        *inventory(tmp_path, here=HERE), "-e", json.dumps({**values, "ansible_become": False}),
+    )  # fmt: skip
+
+    assert done.returncode != 0 and "teamhomes01/home cannot go" in done.stdout, done.stdout + done.stderr
+    assert "here has a home on it, or has it mounted" in done.stdout
     assert names(arm) == ["teamhomes01"]
 
 

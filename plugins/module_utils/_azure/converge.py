@@ -35,6 +35,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure.observe impor
     observe_again,
     observe_for_deletion,
     with_record,
+    without_lost_zones,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import is_unfinished, left_over, plan
 from ansible_collections.azlin.storage.plugins.module_utils._azure.waiters import Deadline
@@ -52,7 +53,8 @@ def converge(azure, params, check_mode):
 
 
 def _present(azure, params, wanted, deadline, check_mode):
-    wanted, present = zones.settled(*located(azure, wanted, observe(azure, wanted)))
+    wanted, present = located(azure, wanted, observe(azure, wanted))
+    wanted, present = zones.settled(wanted, without_lost_zones(azure, wanted, present))
     present = with_record(azure, wanted, present)
     before, planned = present, plan(wanted, present)
     if planned and check_mode:

@@ -353,6 +353,34 @@ def _other_zones(azure, network):
     return tuple(found)
 
 
+def without_lost_zones(azure, wanted, present):
+    """``present`` without the zones of its zone group that are gone, in which no host finds the storage any more.
+
+    A zone group names a zone still when that was deleted, or moved to another resource group.
+    """
+    seen = [zone["id"] for zone, _links in present.other_zones]
+    left = [] if wanted.network is None else zones.left_behind(wanted, present)
+    lost = [one for one in left if not any(names.same_id(one, zone) for zone in seen) and _is_lost(azure, one)]
+    if not lost:
+        return present
+    about = wire.properties(present.zone_group)
+    configs = result.zone_configs(present.zone_group)
+    kept = [one for one in configs if wire.properties(one).get("privateDnsZoneId") not in lost]
+    return replace(present, zone_group={**present.zone_group, "properties": {**about, "privateDnsZoneConfigs": kept}})
+
+
+def _is_lost(azure, zone_id):
+    """Whether there is no such zone; one that the identity may not see may be there."""
+    zone = names.parse_resource_id(zone_id, "id")
+    get = azure.private_dns(zone.subscription).private_zones.get
+    try:
+        return read("the private DNS zone", get, zone.resource_group, zone.name) is None
+    except AzlinError as error:
+        if error.error_code not in NOT_FOR_US:
+            raise
+        return False
+
+
 def with_record(azure, wanted, present):
     """``present`` with the storage's record in the zone, if that can be another endpoint's."""
     if wanted.network is None or not zones.rivals(wanted, present):
