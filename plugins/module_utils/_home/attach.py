@@ -157,7 +157,7 @@ class Attach(Mount):
         return [
             Step("guard", self.start_guard, self.stop_guard),
             Step("stage", self.stage_share, self.unstage),
-            Step("seed", self.seed, self.release_lock),
+            Step("seed", self.seed, self.give_up),
             Step("keys", self.add_keys),
             Step("prepare", self.prepare, self.unprepare),
             Step("quiesce", self.quiesce),
@@ -431,6 +431,13 @@ class Attach(Mount):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def give_up(self):
+        """Undo: what was copied is for the next attempt, unless somebody goes on with it by hand."""
+        if self.journal.facts["seeding"] and mountinfo.at(mountinfo.read(), self.stage) is not None:
+            user = self.request.user
+            records.bounded(user, lambda: seed.give_up(self.stage, user, self.identifier))
+        self.release_lock()
 
     def exchange(self):
         """Put the rescue directory in the place of the home, which exists throughout."""

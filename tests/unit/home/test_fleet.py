@@ -245,6 +245,45 @@ def test_a_half_done_seed_is_taken_over(base, share):
     assert read(first.home, "from") == b"1"
 
 
+def give_up_after(world, step):
+    def fail(*reached):
+        if reached == ("after", step):
+            raise AzlinError("home_busy", "a shell")
+
+    with pytest.raises(AzlinError):
+        world.apply(checkpoint=fail)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_half_done_seed_that_somebody_goes_on_with_by_hand_is_not_cleared(base, share, dies):
+    """All was copied, and whoever was told that the home is busy mounts the share without us."""
+    first, second = hosts(base, share, 2)
+    if dies:
+        die_at(first, "after", "keys")
+        first.apply("rolled_back")
+    else:
+        give_up_after(first, "keys")
+    write(share, "work", "of weeks")
+    before = second.snapshot()
+    for world in (first, second):
+        with pytest.raises(AzlinError) as caught:
+            world.apply()
+        assert caught.value.error_code == "journal_conflict" and ".azlin/seed.json" in str(caught.value.causes)
+    assert second.snapshot() == before
+    assert (read(share, "work"), read(share, "from")) == (b"of weeks", b"0")
+    os.unlink(os.path.join(share, ".azlin/seed.json"))
+    assert second.apply()["seeded"] is False
+    assert read(second.home, "work") == b"of weeks"
+
+
+def test_a_seed_that_was_given_up_and_left_alone_is_taken_over(base, share):
+    first, second = hosts(base, share, 2)
+    tree = second.tree()
+    give_up_after(first, "keys")
+    assert second.apply()["seeded"]
+    assert manifest.compare(tree, second.tree()) == []
+
+
 def test_a_seed_that_was_rolled_back_is_done_again_with_what_changed_since(base, share):
     (first,) = hosts(base, share, 1)
     die_at(first, "after", "verify")
