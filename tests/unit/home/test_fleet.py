@@ -167,6 +167,23 @@ def test_a_merge_by_policy_loses_nothing(share, two_homes):
     assert not [name for name in os.listdir(second.host.state_dir) if name.endswith(".merge")]
 
 
+@pytest.mark.parametrize("linked_here", [True, False])
+def test_a_merge_takes_nobody_the_directory_of_the_keys(base, share, linked_here):
+    """The home counts, and on one side .ssh is a link into a checkout of dotfiles."""
+    first, second = hosts(base, share, 2)
+    first.apply()
+    home = second.home if linked_here else share
+    os.makedirs(os.path.join(home, "dotfiles"))
+    os.rename(os.path.join(home, ".ssh"), os.path.join(home, "dotfiles/ssh"))
+    os.symlink("dotfiles/ssh", os.path.join(home, ".ssh"))
+    for path in ("dotfiles", ".ssh"):
+        os.lchown(os.path.join(home, path), UID, UID)
+    with pytest.raises(AzlinError) as caught:
+        second.apply(seed="merge", merge_conflicts="keep_home")
+    assert caught.value.error_code == "merge_conflict" and ".ssh" in caught.value.msg
+    assert b"AAAAkey0 " in read(first.home, ".ssh/authorized_keys")
+
+
 NEW_KEY = "ssh-ed25519 AAAAnew new@laptop"
 
 
