@@ -133,6 +133,18 @@ def test_other_numbers_than_the_share_has_are_refused_before_anything_is_changed
     assert set(os.listdir(share)) == {".azlin"}
 
 
+def test_a_user_with_another_number_than_the_attached_home_is_told_so(share, world):
+    """The user was removed and made again, and got the next number that was free."""
+    world.apply()
+    os.chown(share, UID + 1, UID)
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == "uid_mismatch"
+    assert f"{UID}" in caught.value.msg and f"{UID + 1}" in caught.value.msg
+    request = Request(state="attached", user=users.lookup(USER), home=world.home, source=SOURCE)
+    assert not info.collect(world.host, request)["healthy"]
+
+
 @pytest.fixture
 def two_homes(base, share):
     """A share with the home of one host, and another host whose home differs in one file."""
