@@ -24,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     local_paths,
     merge,
     mountinfo,
+    pool,
     preflight,
     records,
     rescue,
@@ -434,7 +435,9 @@ class Attach(Mount):
 
     def give_up(self):
         """Undo: what was copied is for the next attempt, unless somebody goes on with it by hand."""
-        if self.journal.facts["seeding"] and mountinfo.at(mountinfo.read(), self.stage) is not None:
+        staged = mountinfo.at(mountinfo.read(), self.stage) is not None
+        # What threads still write when the server is back is nobody's work.
+        if self.journal.facts["seeding"] and staged and not pool.hang():
             user = self.request.user
             records.bounded(user, lambda: seed.give_up(self.stage, user, self.identifier))
         self.release_lock()

@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, records, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, pool, records, seed, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 from .world import SOURCE, UID, USER, World, populate, read, write
@@ -303,6 +303,17 @@ def test_a_half_done_seed_that_somebody_goes_on_with_by_hand_is_not_cleared(base
     os.unlink(os.path.join(share, ".azlin/seed.json"))
     assert second.apply()["seeded"] is False
     assert read(second.home, "work") == b"of weeks"
+
+
+def test_what_threads_that_hang_may_still_write_is_nobodys_work(base, share, monkeypatch):
+    (host,) = hosts(base, share, 1)
+    tree = host.tree()
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "hang", lambda: True)
+        give_up_after(host, "keys")
+    write(share, "half", "wri")
+    assert host.apply()["seeded"]
+    assert manifest.compare(tree, host.tree()) == []
 
 
 def test_a_seed_that_was_given_up_and_left_alone_is_taken_over(base, share):
