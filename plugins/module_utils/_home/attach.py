@@ -158,7 +158,7 @@ class Attach(Mount):
         return [
             Step("guard", self.start_guard, self.stop_guard),
             Step("stage", self.stage_share, self.unstage),
-            Step("seed", self.seed, self.give_up),
+            Step("seed", self.seed, self.abandon),
             Step("keys", self.add_keys),
             Step("prepare", self.prepare, self.unprepare),
             Step("quiesce", self.quiesce),
@@ -433,13 +433,13 @@ class Attach(Mount):
             self._lock.release()
             self._lock = None
 
-    def give_up(self):
+    def abandon(self):
         """Undo: what was copied is for the next attempt, unless somebody goes on with it by hand."""
         staged = mountinfo.at(mountinfo.read(), self.stage) is not None
         # What threads still write when the server is back is nobody's work.
         if self.journal.facts["seeding"] and staged and not pool.hang():
             user = self.request.user
-            records.bounded(user, lambda: seed.give_up(self.stage, user, self.identifier))
+            records.bounded(user, lambda: seed.abandon(self.stage, user, self.identifier))
         self.release_lock()
 
     def exchange(self):

@@ -120,7 +120,7 @@ def decide(share, policy, uncommitted):
         return FRESH if policy == "never" else SEED
     # A share that was to be left empty may have been filled by hand since.
     half_done = marker["state"] != "complete" and (not marker["fresh"] or _holds_only_keys(share))
-    if marker["state"] == "given_up" and not marker["fresh"] and _used(share):
+    if marker["state"] == "abandoned" and not marker["fresh"] and _used(share):
         raise AzlinError(
             "journal_conflict",
             f"The share holds a copy that {marker['host']} began on {marker['time']} and gave up, and it was changed"
@@ -172,14 +172,14 @@ def mark_complete(share, user, identifier, fresh=False):
     _write(share, user, {"state": "complete", "id": identifier, "adopted_by": [], "fresh": fresh})
 
 
-def give_up(share, user, identifier):
+def abandon(share, user, identifier):
     """Note that the filling ended half way: what changes from now on is somebody's work."""
     marker = read_marker(share)
     if marker is not None and (marker["id"], marker["state"]) == (identifier, "seeding"):
         # What a run that was killed had not sent yet is no such work.
         with folder.present(share) as directory:
             files.sync_file_system(directory)
-        _save(share, user, dict(marker, state="given_up"))
+        _save(share, user, dict(marker, state="abandoned"))
 
 
 def mark_adopted(share, user):
