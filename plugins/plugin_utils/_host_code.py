@@ -37,7 +37,8 @@ def sources(module):
 
 
 def bare(text):
-    """Return Python source without comments, documentation strings, blank lines and line breaks in brackets."""
+    """Return Python source without comments, documentation strings, blank lines, line breaks in brackets and blanks
+    beside operators."""
     lines = text.splitlines()
     inside, wrapped, depth = set(), set(), 0
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -62,7 +63,24 @@ def bare(text):
             else:
                 kept.append(line)
             goes_on = number in wrapped
-    return "".join(f"{line}\n" for line in kept)
+    return _tight("".join(f"{line}\n" for line in kept))
+
+
+def _tight(text):
+    """Return Python source without blanks beside operators. Since Python 3.12 these are seen in f-strings, too, which
+    stay as they are: every controller makes the same of it."""
+    lines = text.split("\n")
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    depth = 0
+    for token, after in reversed(list(zip(tokens, tokens[1:]))):
+        name = tokenize.tok_name[after.type]
+        depth += (name == "FSTRING_END") - (name == "FSTRING_START")
+        row, end = token.end
+        if not depth and tokenize.OP in (token.type, after.type) and after.start[0] == row:
+            line = lines[row - 1]
+            if line[end : after.start[1]].isspace():
+                lines[row - 1] = line[:end] + line[after.start[1] :]
+    return "\n".join(lines)
 
 
 def _documentation(tree):

@@ -96,7 +96,8 @@ def config(wanted, code, module, os_family="Debian", manage_packages=True):
 
 def program(code, module):
     """Return the text of the Python program that unpacks ``code`` and calls ``main`` of ``module``."""
-    packed = base64.b85encode(bz2.compress(json.dumps(code, sort_keys=True).encode(), 9)).decode()
+    text = json.dumps(code, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    packed = base64.b85encode(bz2.compress(text.encode(), 9)).decode()
     # In one line: each further one would cost five bytes of the user-data.
     packed = packed.replace(_BRACE, _INSTEAD)
     return _PROGRAM_TEXT.format(packed=packed, module=module, brace=_BRACE, instead=_INSTEAD)

@@ -24,6 +24,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     local_paths,
     merge,
     mountinfo,
+    pool,
     preflight,
     records,
     rescue,
@@ -157,7 +158,7 @@ class Attach(Mount):
         return [
             Step("guard", self.start_guard, self.stop_guard),
             Step("stage", self.stage_share, self.unstage),
-            Step("seed", self.seed, self.release_lock),
+            Step("seed", self.seed, self.abandon),
             Step("keys", self.add_keys),
             Step("prepare", self.prepare, self.unprepare),
             Step("quiesce", self.quiesce),
@@ -430,6 +431,15 @@ class Attach(Mount):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def abandon(self):
+        """Undo: what was copied is for the next attempt, unless somebody goes on with it by hand."""
+        staged = mountinfo.at(mountinfo.read(), self.stage) is not None
+        # What threads still write when the server is back is nobody's work.
+        if self.journal.facts["seeding"] and staged and not pool.hang():
+            user = self.request.user
+            records.bounded(user, lambda: seed.abandon(self.stage, user, self.identifier))
+        self.release_lock()
 
     def exchange(self):
         """Put the rescue directory in the place of the home, which exists throughout."""

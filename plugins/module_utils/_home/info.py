@@ -32,6 +32,8 @@ def collect(host, request):
     home = run.describe(host, journal, request)
     share = _share(request.home) if home["mounted"] else None
     problems = _problems(home, journal.transaction, share)
+    if share is not None:
+        problems += _foreign(request)
     return {
         "home": home,
         "share": share,
@@ -49,8 +51,20 @@ def _share(path):
         used = (status.f_blocks - status.f_bfree) * status.f_frsize
         return {"size_bytes": status.f_blocks * status.f_frsize, "used_bytes": used}
 
+    return _asked(sizes)
+
+
+def _foreign(request):
+    owner, user = _asked(lambda: os.lstat(request.home).st_uid), request.user
+    if owner in (None, 0, user.uid):
+        return []
+    return [f"{request.home} belongs to uid {owner}, and {user.name} is uid {user.uid} here."]
+
+
+def _asked(function):
+    """What a function says of a mounted share; None when it fails or hangs."""
     try:
-        return child.call(sizes, TIMEOUT)
+        return child.call(function, TIMEOUT)
     except (child.ChildFailed, child.ChildTimeout):
         return None
 

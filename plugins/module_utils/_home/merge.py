@@ -171,6 +171,14 @@ class Merge:
 
     def check(self, plan):
         """Fail when the policy does not allow the conflicts of a plan."""
+        # By its keys others come in, also while it is not known whether this ends well.
+        door = next((why for path, why in plan.conflicts if path == keys.DIRECTORY), None)
+        if self._policy == KEEP_HOME and door:
+            raise AzlinError(
+                "merge_conflict",
+                f"{keys.DIRECTORY} differs ({door}). To replace the share's would lock out whoever has a key there.",
+                causes=[("one of the two is a link", "make both directories, or run with merge_conflicts: keep_share")],
+            )
         if self._policy != FAIL or not plan.conflicts:
             return
         shown = "; ".join(f"{path} ({why})" for path, why in plan.conflicts[:_EXAMPLES])

@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     holders,
     keys,
     local_paths,
+    mounter,
     mountinfo,
     seed,
     selinux,
@@ -247,8 +248,10 @@ class Operation:
         local_paths.show(self.host.mounter, self.home, self.request.local_paths, self.request.user)
 
     def hide_local(self):
-        """Take them off."""
-        local_paths.hide(self.host.mounter, self.home, self.request.local_paths)
+        """Take them off. Where the share is out of reach, so are they for umount(2): they go with the home, lazily."""
+        if self.request.local_paths and mounter.trouble(self.home) is None:
+            local_paths.hide(self.host.mounter, self.home, self.request.local_paths)
+        self.alive_at = time.monotonic()
 
     def users_of(self, mount):
         """Return the processes that use the mounted home, without what started this run; None when unknown."""

@@ -18,10 +18,16 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 
 # Seconds that a stopped run waits for threads that sit in a system call, as they do when a server is silent.
 PATIENCE = 30
+_NAME = "azlin-pool"
 
 
 class Stopped(Exception):
     """Another thread has failed; this one just ends."""
+
+
+def hang():
+    """Whether threads of a run that has ended still sit in system calls."""
+    return any(thread.name == _NAME for thread in threading.enumerate())
 
 
 class Pool:
@@ -61,7 +67,7 @@ class Pool:
         :raises: the first error of any task, with the attribute ``threads_hang``: whether threads still sit in system
             calls, so that what they use must stay open.
         """
-        threads = [threading.Thread(target=self._work, daemon=True) for _number in range(self._workers)]
+        threads = [threading.Thread(None, self._work, _NAME, daemon=True) for _number in range(self._workers)]
         for thread in threads:
             thread.start()
         deadline = None

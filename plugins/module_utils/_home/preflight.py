@@ -145,6 +145,7 @@ def check_attach(host, situation, request):
     if not request.manage_selinux:
         selinux.require(host.selinux, request.home)
     _plain_home(request, situation.attachment)
+    _not_brought_back(host, situation, request)
     if situation.attachment is None:
         obstacles.refuse_kernel_users(situation.mounts, request.home, local=True)
         local_paths.check(request.home, request.local_paths)
@@ -199,6 +200,7 @@ def check_detach(host, situation, request):
             causes=[("something else mounts there", "unmount it by its own means")],
         )
     check_switch(host, request)
+    _not_brought_back(host, situation, request)
     if situation.mount is not None:
         device = situation.mount.device_number
         check_idle(
@@ -337,6 +339,24 @@ def _plain_home(request, attachment):
             f"{request.home} is on another file system than the directory above it.",
             causes=[("it is a subvolume or a mount", "mount that at the directory above")],
         )
+
+
+def _not_brought_back(host, situation, request):
+    """Fail for a recorded home in whose place lies a local one. With its line in fstab a boot would cover that, too."""
+    if situation.mount is not None or situation.attachment is None or situation.entries:
+        return
+    if rescue.is_rescue(request.home) or not os.path.isdir(request.home) or not os.listdir(request.home):
+        return
+    raise AzlinError(
+        "in_use",
+        f"{request.home} is recorded as attached, but holds a local home, which would have to make way.",
+        causes=[
+            (
+                "somebody brought the local copy back by hand",
+                f"remove {os.path.join(host.state_dir, request.user.name)}.json, which makes the home a local one",
+            )
+        ],
+    )
 
 
 def _no_foreign_entry(host, situation, request):

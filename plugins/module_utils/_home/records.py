@@ -97,18 +97,18 @@ def forget(share, user):
         remove(share, user)
         return True
 
-    return bool(_bounded(user, act))
+    return bool(bounded(user, act))
 
 
 def own_as(user, share):
     """As :func:`own`, with the user's ids and in time."""
-    return _bounded(user, lambda: own(share, user))
+    return bounded(user, lambda: own(share, user))
 
 
 def put_back(share, user, record):
     """Write a record that was removed again, as it was; never an error."""
     content = _rendered(record)
-    _bounded(user, lambda: folder.write(share, user, name_of(user), content, DIRECTORY))
+    bounded(user, lambda: folder.write(share, user, name_of(user), content, DIRECTORY))
 
 
 def own(share, user):
@@ -144,7 +144,7 @@ def listed_as(user, share, timeout=TIMEOUT):
         return None
 
 
-def _bounded(user, function):
+def bounded(user, function):
     """The result of a function in a child process that acts on the share as the user; None when it fails or hangs.
 
     Root's privileges on this host stay: the way to a staged share is open to root only.

@@ -8,6 +8,7 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import nullcontext
 from dataclasses import replace
@@ -149,8 +150,14 @@ def _seen(host, request):
     error = mounter.trouble(request.home)
     if isinstance(error, child.ChildFailed):
         raise _refused_by_share(request, error) from error
+    if error is None:
+        try:
+            squash.check_owner(child.call(lambda: os.lstat(request.home).st_uid, records.TIMEOUT), request.user)
+            return seen(host, request.user, request.home)
+        except child.ChildTimeout:
+            pass
     # Programs wait for a server that is silent.
-    return ("left", []) if error else seen(host, request.user, request.home)
+    return "left", []
 
 
 def _refused_by_share(request, error):

@@ -20,7 +20,7 @@ import threading
 import time
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import folder, keys, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import files, folder, keys, trees
 
 DIRECTORY = folder.DIRECTORY
 PROBE = folder.PROBE
@@ -119,7 +119,20 @@ def decide(share, policy, uncommitted):
             return adopt
         return FRESH if policy == "never" else SEED
     # A share that was to be left empty may have been filled by hand since.
-    half_done = marker["state"] == "seeding" and (not marker["fresh"] or _holds_only_keys(share))
+    half_done = marker["state"] != "complete" and (not marker["fresh"] or _holds_only_keys(share))
+    if marker["state"] == "abandoned" and not marker["fresh"] and _used(share):
+        raise AzlinError(
+            "journal_conflict",
+            f"The share holds a copy that {marker['host']} began on {marker['time']} and gave up, and it was changed"
+            " since.",
+            causes=[
+                (
+                    "somebody went on with it by hand",
+                    f"remove {DIRECTORY}/{_MARKER} on the share to adopt what it holds",
+                ),
+                ("it is of no use", "empty the share"),
+            ],
+        )
     # This host filled the share and then went back to its local home, which has lived on since. After a crash the
     # user may have worked on the share first; that is not copied over, and the local home becomes the backup.
     given_up = marker["id"] in uncommitted and not marker["adopted_by"] and not _used(share)
@@ -157,6 +170,16 @@ def mark_complete(share, user, identifier, fresh=False):
     """
     check_ours(share, identifier)
     _write(share, user, {"state": "complete", "id": identifier, "adopted_by": [], "fresh": fresh})
+
+
+def abandon(share, user, identifier):
+    """Note that the filling ended half way: what changes from now on is somebody's work."""
+    marker = read_marker(share)
+    if marker is not None and (marker["id"], marker["state"]) == (identifier, "seeding"):
+        # What a run that was killed had not sent yet is no such work.
+        with folder.present(share) as directory:
+            files.sync_file_system(directory)
+        _save(share, user, dict(marker, state="abandoned"))
 
 
 def mark_adopted(share, user):
@@ -204,10 +227,10 @@ def _filling_host(share):
 
 
 def _used(share):
-    """Whether anything on the share is younger than the marker that says it is whole."""
+    """Whether anything on the share is younger than the marker."""
     with folder.present(share) as directory:
-        complete = os.stat(_MARKER, dir_fd=directory, follow_symlinks=False).st_ctime_ns
-    return trees.changed_since(share, complete, exclude=OURS)
+        marked = os.stat(_MARKER, dir_fd=directory, follow_symlinks=False).st_ctime_ns
+    return trees.changed_since(share, marked, exclude=OURS)
 
 
 def _has_content(share):

@@ -92,7 +92,7 @@ def for_writing(share, user):
 
     :raises AzlinError: ``uid_mismatch`` or ``access_denied`` where neither of them can work there, with the reason.
     """
-    _check_owner(share, user)
+    check_owner(os.lstat(share).st_uid, user)
     with acting_as(user):
         as_user, made = _probe(share)
     as_root, made_too = _probe(share)
@@ -222,8 +222,8 @@ def _remove_folder(share):
         os.rmdir(os.path.join(share, folder.DIRECTORY))
 
 
-def _check_owner(share, user):
-    owner = os.lstat(share).st_uid
+def check_owner(owner, user):
+    """Fail unless the root of a share belongs to the user, or to root."""
     if owner not in (0, user.uid):
         raise AzlinError(
             "uid_mismatch",

@@ -104,9 +104,15 @@ def _plain(text):
 
 def test_a_text_keeps_its_own_hashes_and_blank_lines():
     text = '"""Documentation."""\n\nTEXT = """# no comment\n\nend"""  # a comment\nONE = "#"\n'
-    assert _host_code.bare(text) == 'TEXT = """# no comment\n\nend"""\nONE = "#"\n'
+    assert _host_code.bare(text) == 'TEXT="""# no comment\n\nend"""\nONE="#"\n'
 
 
 def test_a_line_that_goes_on_is_one_line_but_for_a_text_in_it():
     text = 'CALL = f(\n    # why\n    {"a": [1,\n           2]},\n\n    """x\n    (\n  y""",\n)\nONE = 1\n'
-    assert _host_code.bare(text) == 'CALL = f( {"a": [1, 2]}, """x\n    (\n  y""", )\nONE = 1\n'
+    assert _host_code.bare(text) == 'CALL=f({"a":[1,2]},"""x\n    (\n  y""",)\nONE=1\n'
+
+
+def test_only_blanks_that_mean_something_stay():
+    text = 'def f(a, *b) -> int:\n    return -1 if a in (1, 2) else f"{a + 1} = {{ + {b!r}" + "a + b"\n'
+    wanted = 'def f(a,*b)->int:\n    return-1 if a in(1,2)else f"{a + 1} = {{ + {b!r}"+"a + b"\n'
+    assert _host_code.bare(text) == wanted

@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, records, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, pool, records, seed, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 from .world import SOURCE, UID, USER, World, populate, read, write
@@ -133,6 +133,18 @@ def test_other_numbers_than_the_share_has_are_refused_before_anything_is_changed
     assert set(os.listdir(share)) == {".azlin"}
 
 
+def test_a_user_with_another_number_than_the_attached_home_is_told_so(share, world):
+    """The user was removed and made again, and got the next number that was free."""
+    world.apply()
+    os.chown(share, UID + 1, UID)
+    with pytest.raises(AzlinError) as caught:
+        world.apply()
+    assert caught.value.error_code == "uid_mismatch"
+    assert f"{UID}" in caught.value.msg and f"{UID + 1}" in caught.value.msg
+    request = Request(state="attached", user=users.lookup(USER), home=world.home, source=SOURCE)
+    assert not info.collect(world.host, request)["healthy"]
+
+
 @pytest.fixture
 def two_homes(base, share):
     """A share with the home of one host, and another host whose home differs in one file."""
@@ -165,6 +177,23 @@ def test_a_merge_by_policy_loses_nothing(share, two_homes):
     assert result["merged"]["replaced"] == ["from.azlin-replaced"]
     assert (read(first.home, "from"), read(first.home, "from.azlin-replaced")) == (b"1", b"0")
     assert not [name for name in os.listdir(second.host.state_dir) if name.endswith(".merge")]
+
+
+@pytest.mark.parametrize("linked_here", [True, False])
+def test_a_merge_takes_nobody_the_directory_of_the_keys(base, share, linked_here):
+    """The home counts, and on one side .ssh is a link into a checkout of dotfiles."""
+    first, second = hosts(base, share, 2)
+    first.apply()
+    home = second.home if linked_here else share
+    os.makedirs(os.path.join(home, "dotfiles"))
+    os.rename(os.path.join(home, ".ssh"), os.path.join(home, "dotfiles/ssh"))
+    os.symlink("dotfiles/ssh", os.path.join(home, ".ssh"))
+    for path in ("dotfiles", ".ssh"):
+        os.lchown(os.path.join(home, path), UID, UID)
+    with pytest.raises(AzlinError) as caught:
+        second.apply(seed="merge", merge_conflicts="keep_home")
+    assert caught.value.error_code == "merge_conflict" and ".ssh" in caught.value.msg
+    assert b"AAAAkey0 " in read(first.home, ".ssh/authorized_keys")
 
 
 NEW_KEY = "ssh-ed25519 AAAAnew new@laptop"
@@ -243,6 +272,56 @@ def test_a_half_done_seed_is_taken_over(base, share):
     assert manifest.compare(tree, second.tree()) == []
     assert first.apply()["seeded"] is False
     assert read(first.home, "from") == b"1"
+
+
+def give_up_after(world, step):
+    def fail(*reached):
+        if reached == ("after", step):
+            raise AzlinError("home_busy", "a shell")
+
+    with pytest.raises(AzlinError):
+        world.apply(checkpoint=fail)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_half_done_seed_that_somebody_goes_on_with_by_hand_is_not_cleared(base, share, dies):
+    """All was copied, and whoever was told that the home is busy mounts the share without us."""
+    first, second = hosts(base, share, 2)
+    if dies:
+        die_at(first, "after", "keys")
+        first.apply("rolled_back")
+    else:
+        give_up_after(first, "keys")
+    write(share, "work", "of weeks")
+    before = second.snapshot()
+    for world in (first, second):
+        with pytest.raises(AzlinError) as caught:
+            world.apply()
+        assert caught.value.error_code == "journal_conflict" and ".azlin/seed.json" in str(caught.value.causes)
+    assert second.snapshot() == before
+    assert (read(share, "work"), read(share, "from")) == (b"of weeks", b"0")
+    os.unlink(os.path.join(share, ".azlin/seed.json"))
+    assert second.apply()["seeded"] is False
+    assert read(second.home, "work") == b"of weeks"
+
+
+def test_what_threads_that_hang_may_still_write_is_nobodys_work(base, share, monkeypatch):
+    (host,) = hosts(base, share, 1)
+    tree = host.tree()
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "hang", lambda: True)
+        give_up_after(host, "keys")
+    write(share, "half", "wri")
+    assert host.apply()["seeded"]
+    assert manifest.compare(tree, host.tree()) == []
+
+
+def test_a_seed_that_was_given_up_and_left_alone_is_taken_over(base, share):
+    first, second = hosts(base, share, 2)
+    tree = second.tree()
+    give_up_after(first, "keys")
+    assert second.apply()["seeded"]
+    assert manifest.compare(tree, second.tree()) == []
 
 
 def test_a_seed_that_was_rolled_back_is_done_again_with_what_changed_since(base, share):

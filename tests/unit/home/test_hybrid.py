@@ -11,11 +11,18 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, mountinfo, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    child,
+    info,
+    manifest,
+    mounter,
+    mountinfo,
+    users,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 from .test_faults import GOALS, POINTS, killed
-from .world import UID, USER, World, populate, read, write
+from .world import UID, USER, BindMounter, World, populate, read, write
 
 PATHS = (".cache", ".local/share/containers", "builds")
 LAYER = ".local/share/containers/layer"
@@ -167,6 +174,35 @@ def test_all_is_back_after_a_boot_without_the_server(hybrid):
     subprocess.run(["umount", hybrid.home], check=True)
     assert hybrid.apply()["action"] == "mount"
     assert manifest.compare(before, hybrid.tree()) == [] and set(shown(hybrid)) == set(PATHS)
+
+
+@pytest.mark.parametrize(("action", "made"), [("attach", []), ("detach", ["builds: unexpected"])])
+@pytest.mark.parametrize("trouble", [child.ChildTimeout(), child.ChildFailed("Stale file handle")])
+def test_a_share_that_is_out_of_reach_does_not_keep_a_home_with_local_paths(hybrid, monkeypatch, action, made, trouble):
+    """The way to the local paths leads through the share, so that not even umount(8) gets at them."""
+    before = hybrid.tree()
+    unmount = hybrid.host.mounter.unmount
+
+    def hangs(_self, path, lazy=False):
+        return not path.startswith(f"{hybrid.home}/") and unmount(path, lazy)
+
+    def fall_silent(*reached):
+        if reached == ("after", "verify"):
+            monkeypatch.setattr(BindMounter, "unmount", hangs)
+            monkeypatch.setattr(mounter, "trouble", lambda path: trouble if path == hybrid.home else None)
+            raise AzlinError("verify_failed", "The server went away.")
+
+    if action == "detach":
+        hybrid.apply()
+        with pytest.raises(AzlinError):
+            fall_silent("after", "verify")
+        hybrid.apply("detached", copy_back="none")
+    else:
+        with pytest.raises(AzlinError) as caught:
+            hybrid.apply(checkpoint=fall_silent)
+        assert caught.value.error_code == "verify_failed"
+    assert hybrid.mount() is None and shown(hybrid) == {}
+    assert manifest.compare(before, hybrid.tree()) == made
 
 
 def test_a_foreign_mount_in_the_home_is_still_refused(hybrid):

@@ -279,6 +279,27 @@ def test_missing_fstab_line_is_repaired(world):
     assert world.home.encode() in read("/", world.fstab)
 
 
+def test_a_local_home_that_somebody_brought_back_by_hand_is_not_covered(world):
+    """The share was away and the controller as well, so an administrator went back to the backup."""
+    fstab = read(world.base, "etc/fstab")
+    journal = world.apply()["home"]["journal"]
+    subprocess.run(["umount", world.home], check=True)
+    with open(world.fstab, "wb") as stream:
+        stream.write(fstab)
+    os.rename(world.home, os.path.join(world.homes, "old"))
+    os.rename(f"{world.home}.backup", world.home)
+    write(world.home, "work", "of weeks")
+    before = world.snapshot()
+    for state in ("attached", "detached"):
+        error = error_of(lambda wanted=state: world.apply(wanted))
+        assert error.error_code == "in_use" and journal in str(error.causes)
+        assert world.snapshot() == before
+    os.unlink(journal)
+    assert world.apply("detached")["changed"] is False
+    assert world.apply()["action"] == "attach"
+    assert read(f"{world.home}.backup", "work") == b"of weeks"
+
+
 def test_another_share_is_refused_until_detached(world):
     world.apply()
     before = world.snapshot()

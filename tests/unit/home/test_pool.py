@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -53,8 +54,13 @@ def test_a_task_that_hangs_does_not_keep_a_run_from_being_stopped(monkeypatch):
     workers.push(hang)
     with pytest.raises(AzlinError) as caught:
         workers.run()
+    assert pool.hang()
     release.set()
     assert caught.value.error_code == "rolled_back" and caught.value.threads_hang
+    deadline = time.monotonic() + 10
+    while pool.hang() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not pool.hang()
 
 
 def test_a_long_task_ends_when_another_one_fails():
