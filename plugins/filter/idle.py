@@ -49,6 +49,10 @@ options:
       source:
         description: The share that a home on it comes from; null for none.
         type: str
+      mounts:
+        description: The paths of the shares that it has mounted, for whomever, such as V(/teamhomes01/home).
+        type: list
+        elements: str
       silent:
         description: Why the host could not be asked; null if it could.
         type: str

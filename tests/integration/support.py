@@ -9,6 +9,9 @@ import contextlib
 import importlib
 import io
 import json
+import pathlib
+import shutil
+import sys
 from unittest import mock
 
 import pytest
@@ -247,6 +250,13 @@ def assert_nothing_to_do(arm, **options):
     assert (result["changed"], result["plan"]) == (False, [])
     assert (writes(arm), polls(arm)) == ([], [])
     return result
+
+
+def where_mounted(source, program, *arguments):
+    """Program and arguments that run a program of Ansible where a share seems to be mounted, for nobody else to see."""
+    ansible = str(pathlib.Path(sys.executable).with_name(program))
+    seem = 'mount -t tmpfs "$0" /mnt && exec "$@"'
+    return [shutil.which("unshare"), "--mount", "sh", "-c", seem, source, ansible, *arguments]
 
 
 def inventory(tmp_path, **hosts):

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
-from tests.integration.support import GONE, GROUP, inventory, run_module, storage, writes
+from tests.integration.support import GONE, GROUP, inventory, run_module, storage, where_mounted, writes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -266,10 +266,6 @@ def test_a_home_that_waits_for_its_confirmation_may_be_on_any_storage(arm, ansib
     assert writes(arm) == []
 
 
-# Runs a program where a share, $0, seems to be mounted, for nobody else to see.
-WITH_SHARE = 'mount -t tmpfs "$0" /mnt && exec "$@"'
-
-
 @pytest.mark.parametrize(("user", "path"), [("daemon", "home"), ("nosuchuser", "home"), ("daemon", "home/projects")])
 def test_deletion_is_refused_by_a_mount_for_somebody_who_was_not_asked_for(arm, ansible, tmp_path, user, path):
     run_module("azlin_nfs_storage", **storage())
@@ -277,9 +273,8 @@ def test_deletion_is_refused_by_a_mount_for_somebody_who_was_not_asked_for(arm, 
     source = f"teamhomes01.file.core.lab.test:/teamhomes01/{path}"
     arm.clear_requests()
 
-    program = str(pathlib.Path(sys.executable).with_name("ansible-playbook"))
-    argv = ("--mount", "sh", "-c", WITH_SHARE, source, program, *DELETION, *hosts, "-e", f"azlin_user={user}")
-    done = ansible(shutil.which("unshare"), *argv)
+    play = ("ansible-playbook", *DELETION, *hosts, "-e", f"azlin_user={user}")
+    done = ansible(*where_mounted(source, *play))
 
     assert done.returncode != 0 and "in_use" in done.stdout, done.stdout + done.stderr
     assert f"here (has it mounted, or in its fstab, but not as the home of {user})" in done.stdout

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import pathlib
-import shutil
-import sys
 
 from tests.integration.support import (
     GONE,
@@ -20,6 +17,7 @@ from tests.integration.support import (
     storage,
     storage_id,
     vm_id,
+    where_mounted,
     writes,
 )
 
@@ -153,12 +151,9 @@ def test_cleanup_keeps_what_a_host_has_mounted_for_somebody_who_was_not_asked_fo
     arm.let_pass(24 * 5)
     values = {"azlin_idle_days": 3, "azlin_user": "nosuchuser", "azlin_cleanup_confirm": "teamhomes01/home"}
 
-    done = ansible(
-        shutil.which("unshare"), "--mount", "sh", "-c", 'mount -t tmpfs "$0" /mnt && exec "$@"',
-        "teamhomes01.file.core.lab.test:/teamhomes01/home",
-        str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "azlin.storage.cleanup",
-        *inventory(tmp_path, here=HERE), "-e", json.dumps({**values, "ansible_become": False}),
-    )  # fmt: skip
+    source = "teamhomes01.file.core.lab.test:/teamhomes01/home"
+    play = ("ansible-playbook", "azlin.storage.cleanup", *inventory(tmp_path, here=HERE))
+    done = ansible(*where_mounted(source, *play, "-e", json.dumps({**values, "ansible_become": False})))
 
     assert done.returncode != 0 and "teamhomes01/home cannot go" in done.stdout, done.stdout + done.stderr
     assert "here has a home on it, or has it mounted" in done.stdout

@@ -27,7 +27,8 @@ def verdict(storage, days, keep_tag, hosts):
         not over yet.
     :param keep_tag: the tag of an account that is kept, whatever its value.
     :param hosts: what hosts say of themselves: dicts with ``host``, ``source`` (the share that the home is on, or
-        None) and ``silent`` (why the host could not be asked, or None); one more for each share that it has mounted.
+        None), ``mounts`` (the paths of shares that it has mounted for anybody) and ``silent`` (why the host could
+        not be asked, or None).
     """
     reasons, unknown = [], []
     for ask in (_ours, _kept, _attached, _restorable, _mounted, _age, _requests):
@@ -74,9 +75,13 @@ def _restorable(storage, _days, _keep_tag, _hosts):
 
 def _mounted(storage, _days, _keep_tag, hosts):
     path = f":/{storage['name']}/{storage['share']}"
-    using = [one["host"] for one in hosts if str(one.get("source") or "").endswith(path)]
+    using = [
+        one["host"]
+        for one in hosts
+        if str(one.get("source") or "").endswith(path) or path[1:] in (one.get("mounts") or ())
+    ]
     silent = [f"{one['host']} may have a home on it: {one['silent']}" for one in hosts if one.get("silent")]
-    return [f"{host} has a home on it, or has it mounted" for host in dict.fromkeys(using)], silent
+    return [f"{host} has a home on it, or has it mounted" for host in using], silent
 
 
 def _window(storage, days, series):

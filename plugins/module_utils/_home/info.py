@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     child,
     instance,
@@ -18,6 +19,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
     records,
     rescue,
     run,
+    squash,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._home.journal import Journal
 
@@ -55,10 +57,13 @@ def _share(path):
 
 
 def _foreign(request):
-    owner, user = _asked(lambda: os.lstat(request.home).st_uid), request.user
-    if owner in (None, 0, user.uid):
-        return []
-    return [f"{request.home} belongs to uid {owner}, and {user.name} is uid {user.uid} here."]
+    owner = _asked(lambda: os.lstat(request.home).st_uid)
+    if owner is not None:
+        try:
+            squash.check_owner(owner, request.user)
+        except AzlinError as error:
+            return [error.msg]
+    return []
 
 
 def _asked(function):

@@ -123,8 +123,8 @@ def test_what_hosts_say():
     assert verdict(storage(), [other])["candidate"]
     # What templates of Ansible before 2.19 make of null.
     assert verdict(storage(), [{"host": "worker-4", "source": "", "silent": ""}])["candidate"]
-    # For a mount of a host's there is an entry besides that for its home.
-    assert len(verdict(storage(), [home, {"host": "worker-1", "source": "mounted:/teamhomes01/home"}])["reasons"]) == 1
+    mounted = {"host": "worker-5", "source": "", "mounts": ["/teamhomes02/home", "/teamhomes01/home"]}
+    assert verdict(storage(), [mounted])["reasons"] == ["worker-5 has a home on it, or has it mounted"]
     assert verdict(storage(), [other, silent])["unknown"] == ["worker-3 may have a home on it: no route"]
 
 
