@@ -103,10 +103,10 @@ def sync(path):
 
 
 def outputs_of(running, limit):
-    """What processes print until they end, or None where they are not done in so many seconds: then they are ended."""
+    """(output, errors) of each process, or None where not all are done in so many seconds: then they are ended."""
     deadline = None if limit is None else time.monotonic() + limit
     try:
-        return [process.communicate(timeout=deadline and deadline - time.monotonic())[0] for process in running]
+        return [process.communicate(timeout=deadline and deadline - time.monotonic()) for process in running]
     except subprocess.TimeoutExpired:
         for process in running:
             with contextlib.suppress(ProcessLookupError):
@@ -124,7 +124,9 @@ def measure(tool, source, target, jobs, limit):
     ours = [sys.executable, os.path.abspath(__file__), "ours", source, target]
     argvs = [ours] if tool == "ours" else commands(tool, source, target, jobs)
     started = time.monotonic()
-    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) for argv in argvs]
+    # Errors are shown only of a tool that fails: fpsync complains in each run that it has no terminal.
+    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen(argv, start_new_session=True, **kept) for argv in argvs]
     outputs = outputs_of(running, limit)
     if outputs is None:
         print(json.dumps({"seconds": time.monotonic() - started, "ended": True}))
@@ -134,7 +136,7 @@ def measure(tool, source, target, jobs, limit):
     statuses = [process.returncode for process in running]
     if any(statuses):
         raise SystemExit(f"{tool} ended with {statuses}: {outputs}")
-    details = json.loads(outputs[0]) if tool == "ours" else {}
+    details = json.loads(outputs[0][0]) if tool == "ours" else {}
     # The second pass is no part of a copy.
     print(json.dumps({"seconds": seconds - details.get("again", 0), "ended": False, **details}))
 
