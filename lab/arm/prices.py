@@ -18,7 +18,17 @@ PATH = "/api/retail/prices"
 PAGE = 100
 # What a US dollar is in other currencies.
 RATES = {"USD": 1.0, "EUR": 0.9}
-FIELDS = ("serviceName", "serviceFamily", "productName", "skuName", "meterName", "armRegionName", "location", "meterId")
+FIELDS = (
+    "serviceName",
+    "serviceFamily",
+    "productName",
+    "skuName",
+    "armSkuName",
+    "meterName",
+    "armRegionName",
+    "location",
+    "meterId",
+)
 FILES_V2 = "Azure Files Provisioned v2"
 Prices = tuple[tuple[str, str, str, float], ...]
 # Meter after the SKU's name, unit, price in USD with LRS.
@@ -37,6 +47,12 @@ PROVISIONED: Prices = (
     ("Overflow Snapshot Usage", "1 GiB/Hour", "Consumption", 0.000137),
     ("Soft-Deleted Usage", "1 GiB/Hour", "Consumption", 0.000137),
 )
+# Size, product and SKU of it, price of an hour with Linux in USD.
+MACHINES = (
+    ("Standard_B2s", "Virtual Machines BS Series", "B2s", 0.0416),
+    ("Standard_D4s_v5", "Virtual Machines Dsv5 Series", "D4s v5", 0.192),
+)
+FAMILIES = {"Virtual Network": "Networking", "Virtual Machines": "Compute"}
 
 
 class BadQuery(Exception):
@@ -47,7 +63,9 @@ class BadQuery(Exception):
         return {"Error": {"Code": "BadRequest", "Message": str(self)}}
 
 
-def _item(service: str, product: str, sku: str, meter: str, region: str, unit: str, kind: str, price: float) -> dict:
+def _item(
+    service: str, product: str, sku: str, meter: str, region: str, unit: str, kind: str, price: float, size: str = ""
+) -> dict:
     return {
         "tierMinimumUnits": 0.0,
         "retailPrice": price,
@@ -59,11 +77,11 @@ def _item(service: str, product: str, sku: str, meter: str, region: str, unit: s
         "productName": product,
         "skuName": sku,
         "serviceName": service,
-        "serviceFamily": "Networking" if service == "Virtual Network" else "Storage",
+        "serviceFamily": FAMILIES.get(service, "Storage"),
         "unitOfMeasure": unit,
         "type": kind,
         "isPrimaryMeterRegion": True,
-        "armSkuName": "",
+        "armSkuName": size,
     }
 
 
@@ -78,9 +96,24 @@ def _price_list() -> list[dict]:
                 for meter, unit, kind, price in meters:
                     full = f"{sku} {meter}"
                     items.append(_item("Storage", product, sku, full, region, unit, kind, round(price * factor, 9)))
+        items += _machines(region)
     product, meter = "Virtual Network Private Link", "Standard Private Endpoint"
     for region, price in (("Global", 0.01), ("US Gov", 0.0125)):
         items.append(_item("Virtual Network", product, "Standard", meter, region, "1 Hour", "Consumption", price))
+    return items
+
+
+def _machines(region: str) -> list[dict]:
+    """What Azure lists under each size: with Linux and Windows, at three kinds of prices, and for cloud services."""
+    items = []
+    for size, product, sku, linux in MACHINES:
+        cloud_services = f"{product.removeprefix('Virtual Machines ')} Cloud Services"
+        for full, factor in ((product, 1.0), (f"{product} Windows", 1.4), (cloud_services, 1.3)):
+            for priority, part in (("", 1.0), (" Spot", 0.2), (" Low Priority", 0.3)):
+                name, price = f"{sku}{priority}", round(linux * factor * part, 9)
+                items.append(
+                    _item("Virtual Machines", full, name, name, region, "1 Hour", "Consumption", price, size=size)
+                )
     return items
 
 

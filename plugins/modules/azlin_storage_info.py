@@ -62,6 +62,12 @@ options:
       - It takes two requests for each share and one for each account, and the action
         C(Microsoft.Insights/metrics/read).
     type: int
+  vm_costs:
+    description:
+      - Whether to add RV(cost.vms), what the virtual machines with homes on the storages cost, by Azure's price API.
+      - It takes a list of the virtual machines of each subscription with attached ones.
+    type: bool
+    default: false
 notes:
   - The list of an account's shares does not say how much they hold, so each share is read once. A listing takes at most
     two requests for an account with one share, and one more for every further share.
@@ -88,6 +94,11 @@ EXAMPLES = r"""
     name: teamhomes01
     history_days: 30
   register: one
+
+- name: What all of them cost, beside the virtual machines that use them
+  azlin.storage.azlin_storage_info:
+    vm_costs: true
+  register: all
 
 - name: What all of them cost in euros
   azlin.storage.azlin_storage_info:
@@ -389,6 +400,49 @@ cost:
       description: The same for each resource group, under C(resource_group) its name.
       type: list
       elements: dict
+    vms:
+      description:
+        - What the virtual machines with homes on the storages cost a month, in the same currency, as if they ran all of
+          it. Disks, licences, reservations and savings plans are no part of it.
+      returned: when O(vm_costs) is true
+      type: dict
+      contains:
+        machines:
+          description: The virtual machines.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The virtual machine.
+              type: str
+            id:
+              description: Its resource id.
+              type: str
+            location:
+              description: Its region in its short form.
+              type: str
+            size:
+              description: Its size.
+              type: str
+              sample: Standard_D4s_v5
+            spot:
+              description: Whether it is a spot machine, whose price changes from day to day.
+              type: bool
+            monthly:
+              description: What it costs, or null when that is unknown.
+              type: float
+        unknown:
+          description: How many of them have an unknown cost.
+          type: int
+        monthly:
+          description: The sum, null as soon as one cost is unknown or not all attached machines are known.
+          type: float
+        known_monthly:
+          description: The sum of what is known.
+          type: float
+        storage_percent:
+          description: How much of the sum of both the storages are; null when one of both is unknown.
+          type: float
 error_code:
   description: What kind of failure it is; a stable word to branch on.
   returned: failure
@@ -429,6 +483,7 @@ def main():
         "details": {"type": "bool"},
         "all_shares": {"type": "bool"},
         "history_days": {"type": "int"},
+        "vm_costs": {"type": "bool", "default": False},
     }
     module = AnsibleModule(argument_spec={**options, **price_options(), **auth_options()}, supports_check_mode=True)
     run_module(module, lambda: query(module))

@@ -21,8 +21,8 @@ WORDS = """
     provisioned_throughput purge_tags record redundancy report_path report_title resource_group restore root_squash
     seed serial share size soft_delete_days storage_name sync_allow sync_counter_file sync_deny sync_ignore_errors
     sync_keep_newer sync_scan_limit sync_source sync_timeout sync_unscanned tags template tier unmanaged unsupported
-    user user_data_file vm_address vm_create vm_id vm_image vm_name vm_network_resource_group vm_os_family
-    vm_public_key vm_resource_group vm_size vm_subnet vm_tasks vm_timeout vm_virtual_network wait_timeout
+    user user_data_file vm_address vm_costs vm_create vm_id vm_image vm_name vm_network_resource_group
+    vm_os_family vm_public_key vm_resource_group vm_size vm_subnet vm_tasks vm_timeout vm_virtual_network wait_timeout
 """
 VARIABLES = frozenset(WORDS.split())
 # What the playbooks themselves set is there when one of them follows another in a run.

@@ -14,7 +14,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.azlin.storage.plugins.module_utils._azure import retail
 from ansible_collections.azlin.storage.plugins.module_utils._azure.argspec import auth_options
 from ansible_collections.azlin.storage.plugins.module_utils._azure.clients import Azure
-from tests.integration.support import GROUP, run_module, storage
+from lab.arm.seed import COMPUTE_API
+from tests.integration.support import GROUP, run_module, storage, vm_id
 
 INFO = "azlin_storage_info"
 PATH = "/api/retail/prices"
@@ -168,6 +169,68 @@ def test_builtin_never_asks_and_a_private_cloud_is_not_looked_up(priced, warned,
     monkeypatch.delenv(retail.VARIABLE)
     assert run_module(INFO)["storages"] == found["storages"]
     assert (price_requests(priced), warned) == ([], [])
+
+
+def attach(arm, *hosts):
+    for name in hosts:
+        record = {"storage_name": "teamhomes01", "user": "azureuser", "mount_point": "/home/azureuser"}
+        made = run_module("azlin_attachment", vm_id=vm_id(arm, name), **record)
+        assert made["changed"]
+
+
+def resize(arm, name, **properties):
+    body = arm.request("GET", vm_id(arm, name), api_version=COMPUTE_API)
+    arm.request("PUT", vm_id(arm, name), {**body, "properties": {**body["properties"], **properties}}, COMPUTE_API)
+
+
+def test_machines_are_priced_beside_their_storages(priced, warned):
+    run_module("azlin_nfs_storage", **storage())
+    resize(priced, "worker-2", hardwareProfile={"vmSize": "Standard_D4s_v5"})
+    spot = {"hardwareProfile": {"vmSize": "Standard_B2s"}, "priority": "Spot"}
+    priced.request("PUT", vm_id(priced, "spot-1"), {"location": "westus2", "properties": spot}, COMPUTE_API)
+    attach(priced, "worker-1", "worker-2", "spot-1")
+    priced.profile("fast", page_size=1)
+    priced.clear_requests()
+    try:
+        found = run_module(INFO, vm_costs=True)["cost"]
+    finally:
+        priced.profile("fast")
+
+    machines = [(one["name"], one["size"], one["spot"], one["monthly"]) for one in found["vms"]["machines"]]
+    assert machines == [
+        ("spot-1", "Standard_B2s", True, 6.07),
+        ("worker-1", "Standard_B2s", False, 30.37),
+        ("worker-2", "Standard_D4s_v5", False, 140.16),
+    ]
+    assert (found["vms"]["monthly"], found["vms"]["unknown"], found["monthly"]) == (176.6, 0, 87.3)
+    assert found["vms"]["storage_percent"] == 33.1 and warned == []
+    asked = [query["$filter"] for query in price_requests(priced) if "$skip" not in query]
+    assert sum("Virtual Machines" in text for text in asked) == 2
+    assert "vms" not in run_module(INFO)["cost"]
+
+
+def test_machines_without_a_price_are_unknown(priced, warned):
+    run_module("azlin_nfs_storage", **storage())
+    attach(priced, "worker-1", "worker-2")
+    resize(priced, "worker-2", hardwareProfile={"vmSize": "Standard_New"})
+    found = run_module(INFO, vm_costs=True)["cost"]["vms"]
+    assert (found["unknown"], found["monthly"], found["known_monthly"]) == (1, None, 30.37)
+    assert found["storage_percent"] is None
+    assert run_module(INFO, vm_costs=True, prices="builtin")["cost"]["vms"]["unknown"] == 2 and warned == []
+
+    priced.faults({"method": "GET", "path": PATH, "status": 500, "times": 0})
+    assert run_module(INFO, vm_costs=True)["cost"]["vms"]["unknown"] == 2
+    priced.clear_faults()
+    assert [text.partition(",")[0] for text in warned][1:] == ["What virtual machines cost is unknown"]
+
+
+def test_the_list_shows_machines_on_request(priced, ansible):
+    run_module("azlin_nfs_storage", **storage())
+    attach(priced, "worker-1")
+    shown = ansible("ansible-playbook", "azlin.storage.list", "-e", "azlin_vm_costs=true")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    line = "1 virtual machines with homes on them, 30.37 USD a month; storage is 74.2 % of both"
+    assert line in shown.stdout
 
 
 def test_bad_currency_never_reaches_the_network(priced):

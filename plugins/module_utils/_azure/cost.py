@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a storage costs a month, as an estimate; what is not known is null. Pure.
+"""What storages, and the machines beside them, cost a month, as an estimate; what is not known is null. Pure.
 
 Private to this collection: names and signatures may change in any release.
 """
@@ -90,6 +90,29 @@ def totals(storages, currency):
     }
 
 
+def of_machines(machines, complete, storage_monthly):
+    """What virtual machines cost together, and how much the storages are of both.
+
+    :param machines: what there is to say of each, with its ``price`` for a month, a Decimal or None.
+    :param complete: whether these are all machines with homes on the storages.
+    :param storage_monthly: what the storages cost, or None.
+    """
+    priced = [
+        {**{key: value for key, value in machine.items() if key != "price"}, "monthly": _amount(machine["price"])}
+        for machine in machines
+    ]
+    known = [machine["monthly"] for machine in priced if machine["monthly"] is not None]
+    monthly = _sum(known) if complete and len(known) == len(priced) else None
+    both = None if None in (monthly, storage_monthly) else monthly + storage_monthly
+    return {
+        "machines": priced,
+        "unknown": len(priced) - len(known),
+        "monthly": monthly,
+        "known_monthly": _sum(known),
+        "storage_percent": round(100 * storage_monthly / both, 1) if both else None,
+    }
+
+
 def _total(storages, currency):
     accounts, known, unknown = set(), [], 0
     for storage in storages:
@@ -121,7 +144,7 @@ def _item(name, unit, quantity, unit_price):
         "quantity": quantity,
         "unit": unit,
         "unit_price": None if unit_price is None else float(unit_price),
-        "monthly": _rounded(quantity * unit_price) if known else None,
+        "monthly": _amount(quantity * unit_price if known else None),
     }
 
 
@@ -133,6 +156,10 @@ def _sum(amounts):
 
 def _decimal(number):
     return None if number is None else Decimal(str(number))
+
+
+def _amount(price):
+    return None if price is None else _rounded(price)
 
 
 def _rounded(amount):

@@ -22,6 +22,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._azure import (
     result,
     retail,
     softdelete,
+    vm_cost,
 )
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_managed
 from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import properties
@@ -63,7 +64,8 @@ def listing(azure, params):
     That takes two lists of the subscription, one of each other subscription that a storage is reached from, and for
     each account a list of its shares. Since a list does not say how much is used, each NFS share is read as well. Where
     lists are too many, only shares with known names are read.
-    A history takes two requests more for a share and one for an account.
+    A history takes two requests more for a share and one for an account. The costs of machines take one list of each
+    subscription with attached machines, and one question about prices for each size in each region.
     """
     read = observe.concurrently(
         {
@@ -104,13 +106,14 @@ def listing(azure, params):
         for account in shown
         for share in found[account["id"], "shares"].living
     ]
-    problems = [] if price_list.problem is None else [price_list.problem]
+    total = cost.totals(storages, price_list.currency)
+    beside, problem = vm_cost.beside(azure, params, storages, total) if params["vm_costs"] else (None, None)
     full = [text for storage in storages for text in storage["warnings"] or ()]
     return {
         "storages": sorted(storages, key=lambda storage: (storage["name"], storage["share"])),
-        "cost": cost.totals(storages, price_list.currency),
+        "cost": total if beside is None else {**total, "vms": beside},
         "warnings": [
-            *problems,
+            *(text for text in (price_list.problem, problem) if text is not None),
             *(_not_listed(region) for region in sorted(crowded)),
             *(_not_read(account["name"], *one) for account in shown for one in endpoints[account["id"]].refused),
             *(observe.not_listed(account["name"], error) for account in shown for error in unlisted[account["id"]]),

@@ -49,6 +49,8 @@ _FILES = {
 }
 # The same price everywhere in a cloud, under whose name it stands instead of a region's.
 _LINK = ("Virtual Network Private Link", "Standard", "Standard Private Endpoint")
+# The service, and how the names of its products begin.
+_MACHINES = "Virtual Machines"
 _UNIT = re.compile(r"(\d+) ?(?:(?:GB|GiB)?/)?(Hour|Month)")
 
 
@@ -67,19 +69,40 @@ def _given_url(params):
 
 def price_list(azure, params, accounts, today=None):
     """Return the :class:`prices.PriceList` for what some storage accounts (as the REST API shows them) are billed."""
-    url = _given_url(params) or (API if azure.cloud.resource_manager in _LISTED else None)
-    if params["prices"] == "builtin" or url is None or not accounts:
+    url = _url(azure, params)
+    if url is None or not accounts:
         return prices.built_in(params["currency"])
-    today = today or datetime.date.today()
-    try:
-        items = _ask(azure, url, _filters(accounts), params["currency"])
-    # Whatever the matter is, a run does not fail for an estimate.
-    except Exception as exc:
-        reason = errors.describe(exc)[1] or type(exc).__name__
-        return prices.built_in(
-            params["currency"], f"Costs come from the {prices.SOURCE}, since the price API {url} is of no use: {reason}"
-        )
-    return _price_list(items, accounts, params["currency"], today)
+    items, problem = _ask(azure, url, _filters(accounts), params["currency"])
+    if problem is not None:
+        return prices.built_in(params["currency"], f"Costs come from the {prices.SOURCE}, since {problem}")
+    return _price_list(items, accounts, params["currency"], today or datetime.date.today())
+
+
+def machine_prices(azure, params, kinds):
+    """What virtual machines cost a month: kind -> Decimal for the kinds with a price, and why there may be none.
+
+    A kind is (region, size, whether it is a spot machine). The price is that of Linux, without disks, reservations and
+    savings plans. The built-in table has none.
+    """
+    url = _url(azure, params)
+    if url is None or not kinds:
+        return {}, None
+    filters = {
+        (location, size): _filter(serviceName=_MACHINES, armSkuName=size, armRegionName=location)
+        for location, size, _spot in kinds
+    }
+    items, problem = _ask(azure, url, filters, params["currency"])
+    if problem is not None:
+        return {}, f"What virtual machines cost is unknown, since {problem}"
+    found = {kind: _only(item for item in items if _is_of_machine(item, kind, params["currency"])) for kind in kinds}
+    return {kind: price for kind, price in found.items() if price is not None}, None
+
+
+def _url(azure, params):
+    """Where to ask, or None where the built-in table is wanted or there is no API for the cloud."""
+    if params["prices"] == "builtin":
+        return None
+    return _given_url(params) or (API if azure.cloud.resource_manager in _LISTED else None)
 
 
 def _filters(accounts):
@@ -114,8 +137,14 @@ def _filter(**values):
 
 
 def _ask(azure, url, filters, currency):
-    answers = concurrently({key: _call(azure, url, text, currency) for key, text in filters.items()})
-    return [item for items in answers.values() for item in items]
+    """What all queries find, and what is the matter when they fail; one of both is None."""
+    try:
+        answers = concurrently({key: _call(azure, url, text, currency) for key, text in filters.items()})
+    # Whatever it is, a run does not fail for an estimate.
+    except Exception as exc:
+        reason = errors.describe(exc)[1] or type(exc).__name__
+        return None, f"the price API {url} is of no use: {reason}"
+    return [item for items in answers.values() for item in items], None
 
 
 def _call(azure, url, text, currency):
@@ -160,12 +189,30 @@ def _monthly(items, product, sku, meter, location):
         "armRegionName": location,
         "type": "Consumption",
     }
+    return _only(item for item in items if wanted.items() <= item.items())
+
+
+def _is_of_machine(item, kind, currency):
+    """Whether an item is the price of a kind of virtual machine with Linux."""
+    location, size, spot = kind
+    wanted = {"armSkuName": size, "armRegionName": location, "type": "Consumption", "currencyCode": currency}
+    product, sku = str(item.get("productName")), str(item.get("skuName"))
+    # The same sizes are also listed with Windows, as hosts of cloud services, and at the prices of low priority.
+    return (
+        wanted.items() <= item.items()
+        and product.startswith(_MACHINES)
+        and not product.endswith("Windows")
+        and not sku.endswith("Low Priority")
+        and sku.endswith("Spot") == spot
+    )
+
+
+def _only(items):
+    """The price for a month that some items agree on; None when there is none, or more than one."""
     found = {
         _per_month(item)
         for item in items
-        if wanted.items() <= item.items()
-        and not item.get("tierMinimumUnits")
-        and item.get("isPrimaryMeterRegion", True)
+        if not item.get("tierMinimumUnits") and item.get("isPrimaryMeterRegion", True)
     }
     return found.pop() if len(found) == 1 else None
 

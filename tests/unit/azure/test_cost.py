@@ -117,6 +117,29 @@ def test_totals_say_what_is_unknown():
     assert cost.totals([], "USD")["monthly"] == 0.0
 
 
+def machine(name, price):
+    return {"name": name, "price": None if price is None else Decimal(price)}
+
+
+@pytest.mark.parametrize(
+    ("prices_of", "complete", "storage", "unknown", "monthly", "known", "percent"),
+    [
+        (["30.368", "140.16"], True, 42.63, 0, 170.53, 170.53, 20.0),
+        (["30.368", None], True, 42.63, 1, None, 30.37, None),
+        (["30.368"], False, 42.63, 0, None, 30.37, None),
+        (["30.368"], True, None, 0, 30.37, 30.37, None),
+        ([], True, 0.0, 0, 0.0, 0.0, None),
+    ],
+)
+def test_machines_beside_storages(prices_of, complete, storage, unknown, monthly, known, percent):
+    machines = [machine(f"worker-{number}", price) for number, price in enumerate(prices_of)]
+    found = cost.of_machines(machines, complete, storage)
+    assert [one["monthly"] is None for one in found["machines"]] == [price is None for price in prices_of]
+    assert all("price" not in one for one in found["machines"])
+    assert (found["unknown"], found["monthly"], found["known_monthly"]) == (unknown, monthly, known)
+    assert found["storage_percent"] == percent
+
+
 def item(**changes):
     return {
         "currencyCode": "USD",

@@ -8,7 +8,9 @@ Ansible has no doc fragments for results, so what two modules return stands in b
 
 from __future__ import annotations
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import converge, cost, steps
+from decimal import Decimal
+
+from ansible_collections.azlin.storage.plugins.module_utils._azure import converge, cost, steps, vm_cost
 from ansible_collections.azlin.storage.plugins.module_utils._azure.plan import plan
 from tests.unit.azure import builders as make
 from tests.unit.repo import facts
@@ -44,7 +46,11 @@ def test_a_storage_is_what_is_documented():
 
 def test_costs_together_are_what_is_documented():
     totals = cost.totals([converge.storage_of(full())], "USD")
-    assert differences(INFO["cost"]["contains"], totals) == []
+    properties = {"hardwareProfile": {"vmSize": "Standard_B2s"}}
+    model = {"name": "vm1", "id": f"{make.GROUP_ID}/vm1", "location": "westus2", "properties": properties}
+    machine = vm_cost.machine(model, {vm_cost.kind(model): Decimal("30.368")})
+    beside = {"vms": cost.of_machines([machine], True, totals["monthly"])}
+    assert differences(INFO["cost"]["contains"], {**totals, **beside}) == []
 
 
 def test_a_plan_is_what_is_documented():
