@@ -25,6 +25,8 @@ USERS = (1001, 1002)
 NOBODY = 65534
 WAIT_SECONDS = 180
 MIB = 1024 * 1024
+# Per cent of an export from which on the log of its copies warns too.
+FULL = 90
 
 
 class Lines(list):
@@ -377,11 +379,20 @@ def footprint(run):
             shown["MemoryMax"] == str(server["memory_mib"] * MIB) and used <= server["memory_mib"],
             f"{server['name']}: {used:.0f} of {server['memory_mib']} MiB, {busy * 1000:.0f}m CPU at rest",
         )
+        full = used_percent(os.path.dirname(run.exported(server).rstrip("/")))
+        run.lines.check(full < FULL, f"{server['name']}: its export of {server['size_mib']} MiB is full to {full} %")
         for action in ("seed", "collect"):
             result = show(f"nas_lab-{server['name']}-{action}.service").get("Result")
             if result != "success":
                 run.lines.check(False, f"{server['name']}: its last copy ({action}) ended with {result}")
     run.lines.check(True, f"all servers of this host together: {total:.0f} MiB")
+
+
+def used_percent(path):
+    """How full the file system of a path is, by room or by number of files, whichever is more."""
+    status = os.statvfs(path)
+    rooms = ((status.f_blocks, status.f_bavail), (status.f_files, status.f_favail))
+    return max(100 * (total - free) // total for total, free in rooms)
 
 
 def tidy(run):

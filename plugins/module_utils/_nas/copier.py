@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run rsync, and leave alone what is of another kind in the target: rsync would remove a file there for a folder.
 
-Lies on the hosts of NAS servers as a program of its own; its arguments are the words of rsync, source and target last.
+Warns when the export is nearly full. Lies on the hosts of NAS servers as a program of its own; its arguments are the
+export and the words of rsync, source and target last.
 Private to this collection: names and signatures may change in any release.
 """
 
@@ -14,6 +15,9 @@ import re
 import stat
 import subprocess
 import sys
+
+# Per cent of an export from which on its copies warn.
+FULL = 90
 
 
 def conflicts(source, target):
@@ -42,16 +46,32 @@ def pattern(path):
     return b"/" + (re.sub(rb"([\\*?\[])", rb"\\\1", path) if re.search(rb"[*?\[]", path) else path)
 
 
-def main(words):
+def used_percent(path):
+    """How full the file system of a path is, by room or by number of files, whichever is more."""
+    status = os.statvfs(path)
+    return max(
+        100 * (total - free) // total
+        for total, free in ((status.f_blocks, status.f_bavail), (status.f_files, status.f_favail))
+        if total
+    )
+
+
+def main(arguments):
     """Return the status of rsync."""
+    export, *words = arguments
     source, target = (os.fsencode(word.rstrip("/")) for word in words[-2:])
     found = list(conflicts(source, target))
     for path in found:
-        # The journal takes the number for the level of a warning.
+        # The journal takes the number for the level of a warning. sd-daemon(3)
         kept, other = os.fsdecode(os.path.join(target, path)), os.fsdecode(source)
         sys.stderr.write(f"<4>{kept!a} is of another kind in {other!a} and stays\n")
     rules = b"".join(pattern(path) + b"\0" for path in found)
-    return subprocess.run([words[0], "--from0", "--exclude-from=-", *words[1:]], input=rules, check=False).returncode
+    command = [words[0], "--from0", "--exclude-from=-", *words[1:]]
+    status = subprocess.run(command, input=rules, check=False).returncode
+    used = used_percent(export)
+    if used >= FULL:
+        sys.stderr.write(f"<4>{export!a} is full to {used} %\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -235,12 +235,13 @@ WantedBy=multi-user.target
 def copy(server, action, source, target, option):
     """The unit of one copy. It adds and renews and never removes; what is newer or of another kind at the target stays.
 
-    Files that vanish while rsync looks (status 24) are no failure: the next copy has them right.
+    Files that vanish while rsync looks (status 24) are no failure: the next copy has them right. The window of -1 has
+    rsync compare times to the nanosecond: a file that is written twice in a second would else stay as it was first.
     """
     words = (
-        f"/usr/bin/python3 -I {program(server)}",
+        f"/usr/bin/python3 -I {program(server)} {data(server)}",
         "/usr/bin/rsync --recursive --links --perms --chmod=Fug-s --times --owner --group --numeric-ids",
-        f"--update --one-file-system {option} -- {source}/ {target}/",
+        f"--update --modify-window=-1 --one-file-system {option} -- {source}/ {target}/",
     )
     return f"""[Unit]
 Description=Copy of files of the NAS server {server["name"]} ({action}: {source} to {target})

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common import nas
-from ansible_collections.azlin.storage.plugins.module_utils._nas import layout
+from ansible_collections.azlin.storage.plugins.module_utils._nas import copier, layout
 
 SERVER = nas.servers([], "production7", ["10.30.1.0/24"], [("here", "10.30.1.11")])[0]
 ODD = ("plain", "with space", "new\nline", "*", "a[b", "back\\slash", "both\\*", "#x", "- y", "deep/er/x", "byte\udcff")
@@ -32,7 +35,8 @@ def copy(tmp_path):
                 script = tmp_path / "script"
                 script.write_text(text)
                 words[words.index(path)] = str(script)
-        words = [sys.executable if word == "/usr/bin/python3" else word for word in words]
+        here = {"/usr/bin/python3": sys.executable, layout.data(SERVER): str(target)}
+        words = [here.get(word, word) for word in words]
         return subprocess.run(words, capture_output=True, text=True, errors="backslashreplace", check=False)
 
     return source, target, run
@@ -86,6 +90,53 @@ def test_the_rest_is_copied_and_renewed(copy):
     write(source / "other/file", "newest of all")
     assert run().returncode == 0
     assert (target / "other/file").read_text() == "newest of all"
+
+
+def seen(folder):
+    """Path -> digest and times of everything below; the change time tells of a file that was put there anew."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+            path.stat().st_ctime_ns,
+        )
+        for path in paths
+    }
+
+
+def test_five_cycles_change_nothing_but_what_was_changed(copy):
+    source, target, run = copy
+    chance = random.Random(9)
+    for number in range(200):
+        path = source / f"d{number % 7}" / f"f{number}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(chance.randbytes(chance.randrange(20_000)))
+    write(target / "of-a-tester", "precious")
+    assert run().returncode == 0
+    copied = seen(target)
+    assert {path: found[:2] for path, found in copied.items() if path != "of-a-tester"} == {
+        path: found[:2] for path, found in seen(source).items()
+    }
+    for cycle in range(5):
+        write(source / "d0/f0", f"cycle {cycle}")
+        originals = seen(source)
+        assert run().returncode == 0
+        again = seen(target)
+        assert {path for path in again if again[path] != copied.get(path)} == {"d0/f0"}
+        assert again["d0/f0"][:2] == originals["d0/f0"][:2] and seen(source) == originals
+        copied = again
+
+
+@pytest.mark.parametrize(
+    ("blocks", "inodes", "warning"), [(89, 1, ""), (93, 1, "full to 93 %"), (1, 97, "full to 97 %")]
+)
+def test_an_export_that_is_nearly_full_is_a_warning_in_the_log(tmp_path, monkeypatch, capsys, blocks, inodes, warning):
+    status = SimpleNamespace(f_blocks=100, f_bavail=100 - blocks, f_files=100, f_favail=100 - inodes)
+    monkeypatch.setattr(copier.os, "statvfs", lambda _path: status)
+    assert copier.main([str(tmp_path), "/bin/true", f"{tmp_path}/", f"{tmp_path}/"]) == 0
+    said = capsys.readouterr().err
+    assert warning in said and said.startswith("<4>") is bool(warning)
 
 
 def test_a_failure_of_rsync_is_one_of_the_unit(copy):
