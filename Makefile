@@ -4,6 +4,7 @@ HOSTS ?= 3
 STAGES ?=
 ARGS ?=
 .PHONY: help deps demo test lint build sanity unit integration faults molecule matrix long test-faults test-matrix
+.PHONY: test-azcollection
 .PHONY: lab-up lab-down lab-status lab-ssh bench-seed bench-attach bench-control bench-sync clean
 
 help:  ## this list
@@ -29,6 +30,9 @@ test-faults:  ## kills, power cuts and outages at every point of a move (root; h
 
 test-matrix:  ## the Azure side with other releases of Ansible, Python and the Azure SDK; ARGS="storage-24" runs one
 	@tools/bootstrap.sh test && $(PYTHON) -m tests.matrix $(ARGS)
+
+test-azcollection:  ## a machine that azure.azcollection makes for provision (2 GB, minutes to install)
+	@tools/bootstrap.sh test && $(PYTHON) -m pytest -q tests/azcollection $(ARGS)
 
 lab-up:  ## start the lab with HOSTS=3 hosts (root)
 	@tools/bootstrap.sh lab && $(PYTHON) -m lab up --hosts $(HOSTS)

@@ -25,7 +25,7 @@ from tests.run import CACHE, OUTPUT, ROOT, Shell, Tally, count_junit, environmen
 
 TESTS = ("tests/unit/azure", "tests/unit/common", "tests/integration")
 # Of the tools for the tests only those that the tests import: the others have wishes of their own about ansible-core.
-TOOLS = ("pytest", "httpx", "hypothesis", "pygal")
+TOOLS = ("pytest", "httpx", "hypothesis", "kubernetes-validate", "pygal")
 SECONDS = 30 * 60
 
 

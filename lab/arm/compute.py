@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual machines, as far as tags and lists need them."""
+"""Virtual machines, as far as tags, lists and a module that makes them need them; nothing starts one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,23 @@ from lab.arm.operations import finisher
 from lab.arm.store import public
 
 MACHINES = "Microsoft.Compute/virtualMachines"
+LOCATIONS = "Microsoft.Compute/locations"
+IMAGES = f"{LOCATIONS}/publishers/artifacttypes/offers/skus/versions"
+SIZES = ({"name": "Standard_B2s", "numberOfCores": 2, "memoryInMB": 4096, "maxDataDiskCount": 4},)
+VERSIONS = ("24.04.202601150", "24.04.202602090")
+
+
+@route("GET", f"{LOCATIONS}/vmSizes", item=False, orphan=True)
+def list_sizes(call: Call) -> Answer:
+    """Sizes of a region."""
+    return call.page(list(SIZES), dict)
+
+
+@route("GET", IMAGES, item=False, orphan=True)
+def list_images(call: Call) -> Answer:
+    """Versions of an image, which is a bare list. Source: REST reference, virtual machine images, list."""
+    place = call.target.id
+    return Answer(200, [{"name": name, "location": call.target.names[0], "id": f"{place}/{name}"} for name in VERSIONS])
 
 
 @route("GET", MACHINES, item=False)
@@ -23,8 +40,23 @@ def list_machines(call: Call) -> Answer:
 
 @route("GET", MACHINES)
 def get_machine(call: Call) -> Answer:
-    """One machine."""
-    return Answer(200, public(call.require()))
+    """One machine, with its power state where that is asked for: no machine here is ever stopped."""
+    shown = public(call.require())
+    if call.query.get("$expand", "").lower() == "instanceview":
+        shown["properties"] = {**shown["properties"], "instanceView": _instance_view(shown)}
+    return Answer(200, shown)
+
+
+@route("GET", f"{MACHINES}/instanceView", item=False)
+def get_instance_view(call: Call) -> Answer:
+    """The state of a machine alone."""
+    return Answer(200, _instance_view(call.store.get(call.target.root.id)))
+
+
+def _instance_view(machine: dict) -> dict:
+    state = machine["properties"]["provisioningState"]
+    provisioned = {"code": f"ProvisioningState/{state.lower()}", "displayStatus": f"Provisioning {state.lower()}"}
+    return {"statuses": [provisioned, {"code": "PowerState/running", "displayStatus": "VM running"}]}
 
 
 @route("PUT", MACHINES)
@@ -36,6 +68,10 @@ def put_machine(call: Call) -> Answer:
         validation.same_location(existing, location, call.target.group or "")
     vm_id = existing["properties"]["vmId"] if existing else str(uuid.uuid4())
     properties = {**(call.body.get("properties") or {}), "vmId": vm_id, "provisioningState": "Creating"}
+    if "osDisk" in properties.get("storageProfile", {}):
+        # The service learns the system from the image, and shows an empty list of disks.
+        properties["storageProfile"]["osDisk"].setdefault("osType", "Linux")
+        properties["storageProfile"].setdefault("dataDisks", [])
     record = call.store.put(
         {
             **(existing or {}),

@@ -483,6 +483,7 @@ def add_interface(
                 "provisioningState": "Succeeded",
                 "resourceGuid": str(uuid.uuid4()),
                 "ipConfigurations": shown,
+                "dnsSettings": {"dnsServers": [], "appliedDnsServers": []},
             },
         }
     )

@@ -179,3 +179,21 @@ def test_seed_can_be_repeated(azure, arm):
     assert [item.name for item in found] == ["worker-1", "worker-2", "worker-3"]
     vnet = azure.network.virtual_networks.get("azlin-lab", "lab-vnet")
     assert {subnet.name for subnet in vnet.subnets} == {"hosts", "endpoints"}
+
+
+def test_what_a_module_asks_that_makes_a_machine(azure):
+    place = f"{azure.group_id.partition('/resourceGroups')[0]}/providers/Microsoft.Compute/locations/westus2"
+    sizes = azure.wire.get(f"{place}/vmSizes").json()["value"]
+    assert "Standard_B2s" in [size["name"] for size in sizes]
+    image = "publishers/Canonical/artifacttypes/vmimage/offers/ubuntu-24_04-lts/skus/server/versions"
+    versions = azure.wire.get(f"{place}/{image}").json()
+    assert [version["id"].rpartition("/")[2] for version in versions] == [version["name"] for version in versions] != []
+
+    path = machine(azure, "made")
+    for answer in (
+        azure.wire.get(f"{path}/instanceView").json(),
+        azure.wire.get(path, params={"$expand": "instanceView"}).json()["properties"]["instanceView"],
+    ):
+        assert "PowerState/running" in [status["code"] for status in answer["statuses"]]
+    assert "instanceView" not in azure.wire.get(path).json()["properties"]
+    assert azure.wire.get(f"{path}-not/instanceView").status_code == 404
