@@ -205,6 +205,7 @@ def asked(arm):
     return Counter(re.sub(r"(/(storageAccounts|shares|privateEndpoints)/)[^/]+", r"\1*", path[51:]) for path in paths)
 
 
+ZONE = "privatelink.file.core.lab.test"
 LISTS = {"/providers/Microsoft.Storage/storageAccounts": 1, "/resources": 1}
 ACCOUNT = f"/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/*/fileServices/default"
 
@@ -285,6 +286,7 @@ def test_status_of_one_storage_reads_everything(arm):
         ACCOUNT: 1,
         network: 1,
         f"{network}/privateDnsZoneGroups": 1,
+        f"/resourceGroups/{GROUP}/providers/Microsoft.Network/privateDnsZones/{ZONE}/A/teamhomes01": 1,
     }
 
 
@@ -428,8 +430,8 @@ def test_a_record_that_was_not_written_is_no_success(arm, answer, state):
 
 # Resource Manager's word for it, and that of virtual machines themselves.
 CONCURRENT = {
-    "ConflictingConcurrentWriteNotAllowed": "The operation was interrupted by a conflicting concurrent write on the same "
-    "entity. Please retry later.",
+    "ConflictingConcurrentWriteNotAllowed": "The operation was interrupted by a conflicting concurrent write on the "
+    "same entity. Please retry later.",
     "Conflict": "The request failed due to conflict with a concurrent request. To resolve it, please refer to "
     "https://aka.ms/activitylog to get more details on the conflicting requests.",
 }

@@ -154,9 +154,7 @@ def test_cleanup_decides_anew_whatever_the_job_before_it_in_a_workflow_found(arm
     earlier = {"name": "teamhomes01/home", "account": "teamhomes01", "share": "home", "resource_group": "azlin-lab"}
     handed_over = {"azlin_verdicts": [{**earlier, "candidate": True, "reasons": [], "unknown": []}]}
 
-    refused = cleanup(
-        ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm="teamhomes01/home", **handed_over
-    )
+    refused = cleanup(ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm="teamhomes01/home", **handed_over)
 
     assert refused.returncode != 0 and "teamhomes01/home cannot go" in refused.stdout, refused.stdout
     assert names(arm) == [one["name"] for one in storages]

@@ -1,7 +1,7 @@
 # Copyright (c) azlin.storage project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a job hands over to the next one of a workflow becomes a variable of its command line, which beats all others."""
+"""What a job hands over to the next one of a workflow becomes a variable of its command line, and beats all others."""
 
 from __future__ import annotations
 
