@@ -25,8 +25,6 @@ WORDS = """
     vm_os_family vm_public_key vm_resource_group vm_size vm_subnet vm_tasks vm_timeout vm_virtual_network wait_timeout
 """
 VARIABLES = frozenset(WORDS.split())
-# What the playbooks themselves set is there when one of them follows another in a run.
-OWN = frozenset(("confirmed", "nas_restarted", "recorded", "records", "use", "users"))
 # A letter is missing, doubled or in another place: a name that differs by more may be the user's own.
 LIKENESS = 0.83
 
@@ -41,7 +39,7 @@ def mistyped(names):
     for name in sorted(names):
         word = name[len(PREFIX) :]
         meant = difflib.get_close_matches(word.lower(), VARIABLES, 1, LIKENESS)
-        if word not in VARIABLES | OWN and meant:
+        if word not in VARIABLES and meant:
             found.append(
                 f"{name}: no playbook has such a variable. "
                 f"Correct it to {PREFIX}{meant[0]}, or rename it if it is your own."

@@ -31,11 +31,19 @@ def home_of(tmp_path):
     return home
 
 
-def arguments(tmp_path, home, hosts, **variables):
+def arguments(tmp_path, home, hosts, playbook="attach", **variables):
     """Those of a run of the playbook."""
     values = {"azlin_user": "daemon", "azlin_home": str(home), "azlin_manage_packages": False, **variables}
     hosts = {name: {"ansible_connection": "local", "ansible_become": False, **own} for name, own in hosts.items()}
-    return [*inventory(tmp_path, **hosts), "azlin.storage.attach", "-e", json.dumps(values)]
+    return [*inventory(tmp_path, **hosts), f"azlin.storage.{playbook}", "-e", json.dumps(values)]
+
+
+def elsewhere(ansible, known, *arguments):
+    """Run a playbook on a host that keeps what it knows of homes in a directory of the test."""
+    return ansible(
+        "/usr/bin/unshare", "--mount", "--propagation", "private", "sh", "-c", ELSEWHERE, str(known),
+        os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), *arguments,
+    )  # fmt: skip
 
 
 def attach(ansible, tmp_path, hosts, *options, **variables):
@@ -108,11 +116,8 @@ def test_an_attach_that_fails_leaves_no_record_of_another_storage(arm, ansible, 
     journal.attachment = {"home": str(home), "source": made["nfs_endpoint"], "client": "nfs", "backup": None}
     journal.save()
 
-    done = ansible(
-        "/usr/bin/unshare", "--mount", "--propagation", "private", "sh", "-c", ELSEWHERE, str(known),
-        os.path.join(os.path.dirname(sys.executable), "ansible-playbook"),
-        *arguments(tmp_path, home, {"worker-1": {"azlin_vm_id": vm_id(arm)}}, azlin_storage_name=name),
-    )  # fmt: skip
+    hosts = {"worker-1": {"azlin_vm_id": vm_id(arm)}}
+    done = elsewhere(ansible, known, *arguments(tmp_path, home, hosts, azlin_storage_name=name))
 
     assert "changed: [worker-1" in said_of(done.stdout, "Record the attachment in Azure", "worker-1"), done.stdout
     assert '"error_code": "' in said_of(done.stdout, "Move the home", "worker-1"), done.stdout
@@ -133,11 +138,26 @@ ENDS = {
 }
 
 
+def tasks_of(playbook):
+    """The tasks of the play that does the work."""
+    path = pathlib.Path(__file__).parents[2] / f"playbooks/{playbook}.yml"
+    return yaml.safe_load(path.read_text())[-1]["tasks"]
+
+
+def named(tasks, beginning):
+    return next(task for task in tasks if task["name"].startswith(beginning))
+
+
+def try_out(ansible, tmp_path, *tasks):
+    """Run tasks, and nothing else."""
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    return ansible("ansible-playbook", "play.yml")
+
+
 def test_a_record_stays_while_another_run_has_the_home_in_hand(ansible, tmp_path):
     """That run found the record there, and will not make it again: nothing would protect the home that it moves."""
-    _check, attaching = yaml.safe_load((pathlib.Path(__file__).parents[2] / "playbooks/attach.yml").read_text())
-    block = next(task for task in attaching["tasks"] if "block" in task)
-    take_back = next(task for task in block["always"] if task["name"].startswith("Take back"))
+    block = next(task for task in tasks_of("attach") if "block" in task)
+    take_back = named(block["always"], "Take back")
     known = {"azlin_record_result": {"changed": True}, "azlin_lookup": {"storages": [{"nfs_endpoint": HERE}]}}
     tasks = []
     for result, source, transaction, gone in ENDS.values():
@@ -145,8 +165,64 @@ def test_a_record_stays_while_another_run_has_the_home_in_hand(ansible, tmp_path
         about.update({} if result is None else {"nfs_home_result": result})
         told = {"ansible.builtin.debug": {}, "when": take_back["when"], "register": "done", "vars": about}
         tasks += [told, {"ansible.builtin.assert": {"that": f"done is {'not ' if gone else ''}skipped"}}]
-    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
 
-    done = ansible("ansible-playbook", "play.yml")
+    done = try_out(ansible, tmp_path, *tasks)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_record_that_a_detach_removed_while_the_home_moved_is_made_again(ansible, tmp_path):
+    """The detach found the home still local; without a record a deletion of the storage would find no user."""
+    block = next(task for task in tasks_of("attach") if "block" in task)["block"]
+    first, again = named(block, "Record the attachment"), named(block, "Have the record")
+    assert again["azlin.storage.azlin_attachment"] == first["azlin.storage.azlin_attachment"]
+    assert block.index(again) > block.index(named(block, "Attach the home"))
+    tasks = []
+    for variables, made in (
+        ({"nfs_home_result": {"changed": True}}, True),
+        ({"nfs_home_result": {"changed": False}}, False),
+        ({"nfs_home_result": {"changed": True}, "azlin_record": "false"}, False),
+    ):
+        told = {"ansible.builtin.debug": {}, "when": again["when"], "register": "done", "vars": variables}
+        tasks += [told, {"ansible.builtin.assert": {"that": f"done is {'not ' if made else ''}skipped"}}]
+
+    done = try_out(ansible, tmp_path, *tasks)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_detach_of_a_local_home_removes_a_record_that_is_left_over(arm, ansible, tmp_path):
+    run_module("azlin_nfs_storage", **storage())
+    home = home_of(tmp_path)
+    about = {"vm_id": vm_id(arm), "storage_name": "teamhomes01", "user": "daemon", "mount_point": str(home)}
+    run_module("azlin_attachment", **about)
+    (tmp_path / "known").mkdir()
+    given = arguments(tmp_path, home, {"worker-1": {"azlin_vm_id": vm_id(arm)}}, "detach")
+
+    foretold = elsewhere(ansible, tmp_path / "known", *given, "--check")
+    done = elsewhere(ansible, tmp_path / "known", *given)
+
+    for run in (foretold, done):
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "changed: [worker-1" in said_of(run.stdout, "Remove the record of the attachment in Azure", "worker-1")
+    assert run_module("azlin_storage_info")["storages"][0]["attached_vms"] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "transaction", "is_free"),
+    [("local", None, True), ("attached", None, False), ("local", RUNNING, False), ("attached", RUNNING, False)],
+)
+def test_a_detach_leaves_the_record_to_another_run_that_attaches_meanwhile(
+    ansible, tmp_path, state, transaction, is_free
+):
+    """It waits for the other hosts of its batch, which takes as long as they have files to bring back."""
+    tasks = tasks_of("detach")
+    stop = named(tasks, "Stop if another run")
+    assert tasks.index(named(tasks, "Detach the home")) < tasks.index(named(tasks, "Look at the host again"))
+    assert tasks.index(stop) < tasks.index(named(tasks, "Remove the record"))
+    about = {"azlin_after": {"home": {"state": state, "path": "/home/ada"}, "transaction": transaction}}
+
+    done = try_out(ansible, tmp_path, {**stop, "vars": about})
+
+    assert (done.returncode == 0) is is_free, done.stdout + done.stderr
+    assert is_free or "/home/ada" in done.stdout

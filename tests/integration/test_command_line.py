@@ -360,6 +360,36 @@ def test_hosts_that_are_named_but_not_there_are_no_hosts_that_were_asked(arm, an
     assert arm.requests() == []
 
 
+@pytest.mark.parametrize(
+    ("named", "strange"),
+    [
+        ("here:mistyped", "mistyped"),
+        ("here, mistyped[0] ,wrong", "mistyped[0], wrong"),
+        ("here:wrong*", "wrong*"),
+        ("here:!mistyped:&azlin_hosts:azlin_hosts[0:1]:empty", None),
+        ("here,~mis|her", None),
+        ("fe80::5", None),
+        ("here,fe80::5", None),
+    ],
+)
+def test_a_part_of_the_hosts_that_is_not_there_is_not_passed_over(arm, ansible, tmp_path, named, strange):
+    """Ansible warns of it only, and a deletion would go on although the hosts that were meant have homes there."""
+    here = {"ansible_connection": "local", "ansible_become": False}
+    hosts = inventory(tmp_path, here=here, **{"fe80::5": here})
+    about = json.loads((tmp_path / "inventory.json").read_text())
+    (tmp_path / "inventory.json").write_text(json.dumps({**about, "empty": {"hosts": {}}}))
+    run_module("azlin_nfs_storage", **storage())
+    arm.clear_requests()
+
+    done = ansible("ansible-playbook", *DELETION, *hosts, "-e", json.dumps({"azlin_hosts": named}))
+
+    if strange is None:
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        assert done.returncode != 0 and f"azlin_hosts: {strange} matches no host" in done.stdout, done.stdout
+        assert arm.requests() == []
+
+
 def test_a_path_of_the_controller_may_begin_with_the_home(ansible, tmp_path):
     """A shell makes it one after a space, and not in a file of variables."""
     hosts = {"azlin_hosts": {"hosts": {"worker-1": {"ansible_host": "10.30.1.11"}}}}

@@ -205,6 +205,7 @@ def asked(arm):
     return Counter(re.sub(r"(/(storageAccounts|shares|privateEndpoints)/)[^/]+", r"\1*", path[51:]) for path in paths)
 
 
+ZONE = "privatelink.file.core.lab.test"
 LISTS = {"/providers/Microsoft.Storage/storageAccounts": 1, "/resources": 1}
 ACCOUNT = f"/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/*/fileServices/default"
 
@@ -285,6 +286,7 @@ def test_status_of_one_storage_reads_everything(arm):
         ACCOUNT: 1,
         network: 1,
         f"{network}/privateDnsZoneGroups": 1,
+        f"/resourceGroups/{GROUP}/providers/Microsoft.Network/privateDnsZones/{ZONE}/A/teamhomes01": 1,
     }
 
 
@@ -426,11 +428,20 @@ def test_a_record_that_was_not_written_is_no_success(arm, answer, state):
     assert "worker-1" in result["msg"]
 
 
+# Resource Manager's word for it, and that of virtual machines themselves.
+CONCURRENT = {
+    "ConflictingConcurrentWriteNotAllowed": "The operation was interrupted by a conflicting concurrent write on the "
+    "same entity. Please retry later.",
+    "Conflict": "The request failed due to conflict with a concurrent request. To resolve it, please refer to "
+    "https://aka.ms/activitylog to get more details on the conflicting requests.",
+}
+
+
 @pytest.mark.usefixtures("impatient")
-def test_a_record_waits_for_others_who_write_to_the_machine(arm):
+@pytest.mark.parametrize("code", CONCURRENT)
+def test_a_record_waits_for_others_who_write_to_the_machine(arm, code):
     """As an extension that is being installed on a new machine does."""
-    message = "The operation was interrupted by a conflicting concurrent write on the same entity. Please retry later."
-    busy = {"status": 409, "code": "ConflictingConcurrentWriteNotAllowed", "message": message, "times": 5}
+    busy = {"status": 409, "code": code, "message": CONCURRENT[code], "times": 5}
     arm.faults({"method": "PATCH", "path": "/tags/default$", **busy})
 
     assert run_module(ATTACHMENT, **record())["changed"]

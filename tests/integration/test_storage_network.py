@@ -463,6 +463,27 @@ def test_a_zone_that_somebody_deleted_comes_back_with_the_name(arm):
     assert_nothing_to_do(arm, **storage())
 
 
+def test_a_record_that_somebody_deleted_is_noticed_and_comes_back_as_the_warning_says(arm):
+    """The zone group tells of its record as before: hosts lose the storage, and all that is asked otherwise is well."""
+    run_module(MODULE, **storage())
+    lost = network_id(arm, f"{ZONE}/A/teamhomes01")
+    assert warnings_of(run_module(INFO, name="teamhomes01")) == []
+    arm.request("DELETE", lost, api_version=DNS_API)
+
+    (warning,) = warnings_of(run_module(INFO, name="teamhomes01"))
+    arm.faults({"method": "GET", "path": "/A/teamhomes01$", "status": 403, "code": "AuthorizationFailed", "times": 0})
+    unseen = warnings_of(run_module(INFO, name="teamhomes01"))
+    arm.clear_faults()
+
+    assert f"{network_id(arm, ZONE)} has no record of it any more" in warning
+    command = f"dns-zone-group delete --subscription {arm.subscription_id} --resource-group {GROUP} "
+    assert f"{command}--endpoint-name teamhomes01-pe --name default'" in warning
+    assert unseen == []
+    arm.request("DELETE", f"{network_id(arm, ENDPOINT)}/privateDnsZoneGroups/default")
+    assert run_module(MODULE, **storage())["changed"]
+    assert exists(arm, lost, DNS_API) and warnings_of(run_module(INFO, name="teamhomes01")) == []
+
+
 def test_the_name_does_not_leave_its_zone_unasked(arm):
     """Networks can reach a central zone by a resolver, without a link; options that forget it do not move the name."""
     make_hub(arm)

@@ -145,6 +145,21 @@ def test_cleanup_lets_a_host_that_cannot_be_asked_speak_for_every_storage(arm, a
     assert names(arm) == ["teamhomes01"]
 
 
+def test_cleanup_decides_anew_whatever_the_job_before_it_in_a_workflow_found(arm, ansible, tmp_path):
+    """AWX makes variables of the command line of what a job hands over, and those beat what a play finds out."""
+    days = idle_storage(arm, "teamhomes01")
+    arm.let_pass(24 * 5)
+    arm.metrics("teamhomes01", "Transactions", {days[1]: 1}, "home")
+    storages = run_module("azlin_storage_info")["storages"]
+    earlier = {"name": "teamhomes01/home", "account": "teamhomes01", "share": "home", "resource_group": "azlin-lab"}
+    handed_over = {"azlin_verdicts": [{**earlier, "candidate": True, "reasons": [], "unknown": []}]}
+
+    refused = cleanup(ansible, inventory(tmp_path, here=HERE), azlin_cleanup_confirm="teamhomes01/home", **handed_over)
+
+    assert refused.returncode != 0 and "teamhomes01/home cannot go" in refused.stdout, refused.stdout
+    assert names(arm) == [one["name"] for one in storages]
+
+
 def test_cleanup_keeps_what_a_host_has_mounted_for_somebody_who_was_not_asked_for(arm, ansible, tmp_path):
     """Nobody may have worked there for weeks."""
     idle_storage(arm, "teamhomes01")

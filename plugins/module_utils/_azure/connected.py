@@ -10,18 +10,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.azlin.storage.plugins.module_utils._azure import observe
+from ansible_collections.azlin.storage.plugins.module_utils._azure import observe, result
 from ansible_collections.azlin.storage.plugins.module_utils._azure.desired import is_beside
+from ansible_collections.azlin.storage.plugins.module_utils._azure.wire import properties
 from ansible_collections.azlin.storage.plugins.module_utils._common import names
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Pairs of a private endpoint with its zone group, and pairs of an id that may not be read with the error."""
+    """Pairs of a private endpoint with its zone group, and pairs of an id that may not be read with the error.
+
+    ``lost``, where that was asked for, are the ids of the zone groups and of their records that are not there any more.
+    """
 
     pairs: tuple = ()
     refused: tuple = ()
+    lost: tuple = ()
 
 
 def endpoints(azure, account, endpoint_ids):
@@ -47,3 +52,37 @@ def _endpoint(azure, endpoint_id):
     if endpoint is None:
         return None
     return endpoint, observe.zone_group(network, group, name)
+
+
+def lost_records(azure, pairs):
+    """Pairs of the ids of a zone group and of a record that it has written and that is not there any more.
+
+    A zone group tells of its records as before when somebody deletes one, or another endpoint takes it along. What the
+    identity may not see counts as there.
+    """
+    written = [
+        (names.parse_resource_id(group["id"], "id"), record)
+        for _of_group, group in pairs
+        for config in result.zone_configs(group)
+        for record in _records(config)
+    ]
+    return tuple((group_id, record) for group_id, record in written if _is_lost(azure, record))
+
+
+def _records(config):
+    """The ids of what a zone group has written into one of its zones."""
+    zone_id = names.parse_resource_id(properties(config)["privateDnsZoneId"], "id")
+    listed = properties(config).get("recordSets") or []
+    return [zone_id.child("A", one["recordSetName"]) for one in listed if one.get("recordType") == "A"]
+
+
+def _is_lost(azure, record):
+    zone = record.parent
+    get = azure.private_dns(zone.subscription).record_sets.get
+    try:
+        found = observe.read("the storage's record", get, zone.resource_group, zone.name, "A", record.name)
+    except AzlinError as error:
+        if error.error_code not in observe.NOT_FOR_US:
+            raise
+        return False
+    return found is None

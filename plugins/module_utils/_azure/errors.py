@@ -270,9 +270,11 @@ def _codes(payload):
     """All error codes of a payload; network resources hide the telling one in ``details``."""
     if payload.get("code"):
         yield payload["code"]
-    # NetworkAclsValidationFailure names its reason only in the text.
+    # NetworkAclsValidationFailure names its reason only in the text, and so does the Conflict of a virtual machine.
     if "SubnetsNotProvisioned" in str(payload.get("message")):
         yield "SubnetsNotProvisioned"
+    if "conflict with a concurrent request" in str(payload.get("message")):
+        yield "ConflictingConcurrentWriteNotAllowed"
     for detail in payload.get("details") or ():
         if isinstance(detail, dict):
             yield from _codes(detail)

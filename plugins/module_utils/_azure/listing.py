@@ -9,7 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ansible_collections.azlin.storage.plugins.module_utils._azure import (
@@ -116,6 +116,7 @@ def listing(azure, params):
             *(text for text in (price_list.problem, problem) if text is not None),
             *(_not_listed(region) for region in sorted(crowded)),
             *(_not_read(account["name"], *one) for account in shown for one in endpoints[account["id"]].refused),
+            *(_lost(account["name"], *one) for account in shown for one in endpoints[account["id"]].lost),
             *(observe.not_listed(account["name"], error) for account in shown for error in unlisted[account["id"]]),
             *full,
         ],
@@ -126,6 +127,15 @@ def _not_read(name, endpoint_id, error):
     return (
         f"{name}: subnet, address and DNS zone of a private endpoint are not known, since the identity may not read "
         f"{endpoint_id}. {error.msg}"
+    )
+
+
+def _lost(name, group, record):
+    return (
+        f"{name}: {record.parent} has no record of it any more, so that hosts do not find it there. Delete the DNS "
+        f"zone group that wrote it ('az network private-endpoint dns-zone-group delete --subscription "
+        f"{group.subscription} --resource-group {group.resource_group} --endpoint-name {group.parent.name} --name "
+        f"{group.name}') and run azlin.storage.create with azlin_network, which makes it anew."
     )
 
 
@@ -205,7 +215,11 @@ def _file_service_call(azure, account):
 
 
 def _endpoints_call(azure, account):
-    return lambda: connected.endpoints(azure, account, result.endpoint_ids(account))
+    def call():
+        found = connected.endpoints(azure, account, result.endpoint_ids(account))
+        return replace(found, lost=connected.lost_records(azure, found.pairs))
+
+    return call
 
 
 def _shares(azure, account, wanted, only):

@@ -19,17 +19,12 @@ def test_it_knows_the_variables_of_the_playbooks():
 
 
 def test_nothing_that_the_playbooks_themselves_set_is_called_mistyped():
+    """It is there when one of them follows another in a run. An exception would let the same name of a user pass."""
     texts = [facts.read(path) for path in facts.files("playbooks", "roles") if path.suffix == ".yml"]
     # Comments may name what is mistyped.
     words = set(re.findall(r"\bazlin_\w+", re.sub(r"(?m)^ *#.*", "", "\n".join(texts))))
     assert len(words) > len(_variables.VARIABLES)
     assert _variables.mistyped(words) == []
-
-
-def test_what_is_called_its_own_would_be_called_mistyped_otherwise(monkeypatch):
-    own = {_variables.PREFIX + word for word in _variables.OWN}
-    monkeypatch.setattr(_variables, "OWN", frozenset())
-    assert len(_variables.mistyped(own)) == len(own)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +34,8 @@ def test_what_is_called_its_own_would_be_called_mistyped_otherwise(monkeypatch):
         ("azlin_shares", "azlin_share"),
         ("azlin_clinet", "azlin_client"),
         ("azlin_host", "azlin_hosts"),
+        ("azlin_users", "azlin_user"),
+        ("azlin_recorded", "azlin_record"),
         ("azlin_busytimeout", "azlin_busy_timeout"),
         ("azlin_resource_grp", "azlin_resource_group"),
         ("azlin_Force", "azlin_force"),
