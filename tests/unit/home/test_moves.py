@@ -324,6 +324,34 @@ def add_unsupported(home):
     os.chown(os.path.join(home, "device"), UID, UID)
 
 
+def test_a_program_with_the_rights_of_somebody_else_comes_back_without_them(world):
+    """The share is mounted nosuid: root of any host may have put it there."""
+
+    def put(path, uid, gid, mode):
+        write(world.share, path, "#!/bin/sh\n")
+        os.chown(os.path.join(world.share, path), uid, gid)
+        os.chmod(os.path.join(world.share, path), mode)
+
+    def late(when, step):
+        if (when, step) == ("after", "copy"):
+            # Meanwhile the user gets at the copy, so that it must never have had them.
+            seen.append(os.stat(os.path.join(world.homes, f".{USER}.azlin-local", "tools/of-root")).st_mode & 0o7777)
+            put("tools/late", 0, 0, 0o4755)
+
+    world.apply()
+    seen = []
+    put("tools/of-root", 0, 0, 0o6755)
+    os.link(os.path.join(world.share, "tools/of-root"), os.path.join(world.share, "tools/again"))
+    put("tools/of-group", UID, 5, 0o2755)
+    put("tools/own", UID, UID, 0o6755)
+    lost = ["tools/again", "tools/late", "tools/of-group", "tools/of-root"]
+    result = world.apply("detached", checkpoint=late)
+    modes = {name: os.stat(os.path.join(world.home, name)).st_mode & 0o7777 for name in [*lost, "tools/own", "run.sh"]}
+    assert modes == {**dict.fromkeys(lost, 0o755), "tools/own": 0o6755, "run.sh": 0o4755}
+    assert sorted(line.partition(":")[0] for line in result["unsupported"]) == lost
+    assert seen == [0o755]
+
+
 def test_what_nfs_cannot_hold_is_saved_and_comes_back(world):
     add_unsupported(world.home)
     before = world.tree()
