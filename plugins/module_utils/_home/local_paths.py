@@ -28,6 +28,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import fsync_dir
 
 _TIMEOUT = 60
+_UNMOUNT_TIMEOUT = 30
 
 
 def store(home):
@@ -189,10 +190,24 @@ def show(mounter, home, paths, user):
 def hide(mounter, home, paths):
     """Unmount the binds; lazily if somebody is in one: what is in it stays where it is."""
     for path in reversed(paths):
-        point = mount_point(home, path)
         while _shown(mountinfo.read(), home, path):
-            if not mounter.unmount(point) and not mounter.unmount(point, lazy=True):
-                raise AzlinError("mount_failed", f"{point} could not be unmounted.")
+            done = _unmount(mounter, home, path) or _unmount(mounter, home, path, lazy=True)
+            # Its owner may have given what is around it another name.
+            if not done and _shown(mountinfo.read(), home, path):
+                raise AzlinError("mount_failed", f"{mount_point(home, path)} could not be unmounted.")
+
+
+def _unmount(mounter, home, path, lazy=False):
+    """Unmount one, and nothing that a link of the user leads to; whether that worked."""
+    parent, name = os.path.split(path)
+
+    def act():
+        return mounter.unmount_below(trees.open_below(trees.open_directory(home), parent), name, lazy)
+
+    try:
+        return child.call(act, _UNMOUNT_TIMEOUT)
+    except (child.ChildFailed, child.ChildTimeout):
+        return False
 
 
 def _require_answer(home):
