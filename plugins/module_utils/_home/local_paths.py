@@ -102,6 +102,8 @@ def take(home, old_home, paths, note):
         with _open_store(home) as target:
             for path in present:
                 _move(root, target, path, None)
+                # Again, since the user could exchange it for a link up to now.
+                _check_path(target, home, path, os.fstat(target).st_dev)
     finally:
         os.close(root)
 
@@ -140,6 +142,9 @@ def take_again(home, new_home, paths):
             for path in paths:
                 if not _exists(target, path) and _exists(root, path):
                     _move(root, target, path, None)
+                # A link would show what lies elsewhere.
+                if not _is_directory(target, path):
+                    _make_room(target, path)
     finally:
         os.close(root)
 
@@ -351,6 +356,14 @@ def _exists(root, path):
         return False
     finally:
         os.close(handle)
+
+
+def _is_directory(root, path):
+    try:
+        os.close(trees.open_below(root, path))
+        return True
+    except OSError:
+        return False
 
 
 def _times(root, path):

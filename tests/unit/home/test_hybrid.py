@@ -95,6 +95,48 @@ def test_a_way_to_a_local_part_that_the_user_redirects_meanwhile_unmounts_nothin
     assert set(shown(hybrid)) == {"aside/share/containers"}
 
 
+@pytest.fixture
+def lay_link(hybrid, base):
+    """Exchanges a local part for a link: what others have is often protected by the mode of their home alone."""
+    documents = os.path.join(base, "private/documents")
+    os.makedirs(documents)
+    os.chmod(os.path.dirname(documents), 0o700)
+
+    def lay():
+        os.rename(os.path.join(hybrid.home, ".cache"), os.path.join(hybrid.home, "aside"))
+        os.symlink(documents, os.path.join(hybrid.home, ".cache"))
+
+    return lay
+
+
+def test_a_local_part_that_became_a_link_since_it_was_looked_at_shows_nothing_of_others(hybrid, lay_link):
+    def exchange(when, step):
+        if (when, step) == ("after", "quiesce"):
+            lay_link()
+
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply(checkpoint=exchange)
+    assert caught.value.error_code == "unsupported" and ".cache" in caught.value.msg
+    assert hybrid.mount() is None and shown(hybrid) == {}
+    assert os.path.islink(os.path.join(hybrid.home, ".cache"))
+    assert sorted(os.listdir(hybrid.homes)) == [USER]
+
+
+def test_a_local_part_that_became_a_link_in_a_local_home_that_is_undone_shows_nothing_of_others(hybrid, lay_link):
+    def exchange(when, step):
+        if (when, step) == ("after", "exchange"):
+            lay_link()
+            raise AzlinError("timeout", "Nobody has logged in.")
+
+    hybrid.apply()
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply("detached", checkpoint=exchange)
+    assert caught.value.error_code == "timeout"
+    roots = shown(hybrid)
+    assert set(roots) == set(PATHS) and roots[".cache"].endswith(f"/{USER}.local/.cache")
+    assert os.path.isdir(os.path.join(f"{hybrid.home}.local", ".cache"))
+
+
 def test_local_paths_are_shown_when_the_stage_is_gone(hybrid):
     hybrid.apply()
     assert set(shown(hybrid)) == set(PATHS)
