@@ -326,6 +326,26 @@ def add_unsupported(home):
     os.chown(os.path.join(home, "device"), UID, UID)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_the_place_of_the_keys_does_not_hold_an_undo_up(world, make):
+    """At boot the homes of others wait for it, and everybody who would log in."""
+
+    def exchange(when, step):
+        if (when, step) == ("after", "keys"):
+            path = f"{world.home}.backup/.ssh/authorized_keys"
+            os.unlink(path)
+            make(path)
+            raise AzlinError("timeout", "Nobody has logged in.")
+
+    world.apply()
+    with open(os.path.join(world.home, ".ssh", "authorized_keys"), "a", encoding="utf-8") as stream:
+        stream.write(OTHER_KEY + "\n")
+    undone = child.call(
+        lambda: error_of(lambda: world.apply("detached", copy_back="none", checkpoint=exchange)).error_code, 30
+    )
+    assert undone == "timeout" and world.mount() is not None
+
+
 def test_a_program_with_the_rights_of_somebody_else_comes_back_without_them(world):
     """The share is mounted nosuid: root of any host may have put it there."""
 
