@@ -15,7 +15,15 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, pool, records, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import child as processes
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    info,
+    manifest,
+    pool,
+    records,
+    seed,
+    users,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 from .world import SOURCE, UID, USER, World, populate, read, write
@@ -81,6 +89,14 @@ def test_a_file_of_others_that_the_user_has_moved_to_our_folder_is_not_given_to_
     populate(second.home)
     assert not second.apply()["seeded"]
     assert os.stat(os.path.join(share, ".azlin/seed.lock")).st_uid == 7
+
+
+def test_a_pipe_that_the_user_has_laid_in_our_folder_holds_no_host_up(base, share, world):
+    world.apply()
+    os.mkfifo(os.path.join(share, ".azlin/.seed.json.azlin-new"))
+    second = World(base, share, "second")
+    populate(second.home)
+    assert processes.call(lambda: second.apply()["home"]["state"], 30) == "attached"
 
 
 def test_a_directory_of_others_that_the_user_has_made_our_folder_is_not_given_to_the_user(base, share, world):
