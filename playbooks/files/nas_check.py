@@ -5,7 +5,8 @@
 
 Prints JSON: ``lines``, each PASS, FAIL or SKIP and what was seen. On a client the actions are open, arrived, after and
 close; on a host of servers sync, restart, footprint and tidy. Everything that is written lies in one directory of each
-server, which is named after the run; close and tidy remove it, by name.
+server, which is named after the run; close and tidy remove it, by name. Testers may write there too, so that nothing
+is opened to be written, or given another mode, but what this has just made: never what a link leads to.
 """
 
 from __future__ import annotations
@@ -76,11 +77,22 @@ def command(*argv):
 
 def write(path, text):
     """Create a file under another name first, as careful programs do."""
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
+    with open(f"{path}.new", "x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.rename(f"{path}.new", path)
+
+
+def make_open(path):
+    """Make a directory in which everybody may write."""
+    path = path.rstrip("/")
+    os.mkdir(path)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(handle, 0o777)
+    finally:
+        os.close(handle)
 
 
 def read(path):
@@ -156,8 +168,7 @@ def open_all(run):
     check_file_systems(run, reachable)
     writable = [server for server in reachable if server["access"] == "rw"]
     for server in writable:
-        os.mkdir(run.mounted(server))
-        os.chmod(run.mounted(server), 0o777)
+        make_open(run.mounted(server))
         write(run.mounted(server, MARKER), content(server))
     for server in reachable:
         seen = [other["name"] for other in writable if sees(run, server, other)]
@@ -246,7 +257,7 @@ def after(run):
     """Files and mounts outlive a restart of the servers; a full export is an error and no loss."""
     for server in run.writable:
         code = (
-            "import sys; sys.stdout.write(open(sys.argv[1]).read()); open(sys.argv[2], 'w').write('written after\\n')"
+            "import sys; sys.stdout.write(open(sys.argv[1]).read()); open(sys.argv[2], 'x').write('written after\\n')"
         )
         argv = [sys.executable, "-c", code, run.mounted(server, MARKER), run.mounted(server, SECOND)]
         try:
@@ -265,7 +276,7 @@ def fill(run, server):
     path = run.mounted(server, "filling")
 
     def write_all():
-        with open(path, "wb", buffering=0) as file:
+        with open(path, "xb", buffering=0) as file:
             for _mebibyte in range(server["size_mib"] + 1):
                 file.write(bytes(MIB))
             os.fsync(file.fileno())

@@ -344,7 +344,8 @@ unsupported:
   description:
     - With O(state=attached), what the share cannot hold and was left behind by O(unsupported=skip). In check mode, what
       it cannot hold; O(unsupported) decides what becomes of it if the share is empty.
-    - With O(state=detached), what was on record and could not be put back.
+    - With O(state=detached), what was on record and could not be put back, and programs that lost their set-id bits,
+      as they would have given the user the rights of another user or group.
     - At most 1000 sentences. C(null) in check mode when no home would be moved to a share.
   type: list
   elements: str
@@ -430,7 +431,7 @@ def _warn(module, result):
         module.warn(f"Sockets and named pipes were not copied: {', '.join(result['not_copied'][:10])}")
     if result["unsupported"]:
         shown = "; ".join(result["unsupported"][:10])
-        module.warn(f"{len(result['unsupported'])} things that NFS 4.1 on Azure cannot hold: {shown}")
+        module.warn(f"{len(result['unsupported'])} things that a share cannot hold or vouch for: {shown}")
     if result["merged"] and result["merged"]["kept"]:
         kept = result["merged"]["kept"]
         module.warn(f"{len(kept)} names differ and stayed as they are on the share: {', '.join(kept[:10])}")

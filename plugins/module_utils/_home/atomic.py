@@ -36,7 +36,9 @@ def replace(path, data, mode=None, like=None, owner=None):
     :param like: a file whose mode, owner and SELinux label the result takes instead.
     """
     temporary = _temporary(path)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    # What a user has put there may be a pipe, or somebody else's.
+    remove(temporary)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         write_all(handle, data)
         if like is not None:

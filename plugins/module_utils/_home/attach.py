@@ -101,6 +101,8 @@ class Mount(Operation):
             "mount_options": list(self.request.extra_options),
             "client": self.request.client,
             "local_paths": list(self.request.local_paths),
+            # By this a detach knows the record of what the share cannot hold.
+            "saved": self.journal.facts.get("saved") or (self.journal.attachment or {}).get("saved"),
         }
 
 
@@ -385,7 +387,8 @@ class Attach(Mount):
         if self.request.unsupported == "save":
             document = sidecar.collect(self.spare, self.request.local_paths)
             with self.ids():
-                sidecar.save(self.stage, seed.DIRECTORY, self.request.user.name, document)
+                digest = sidecar.save(self.stage, seed.DIRECTORY, self.request.user.name, document)
+            self.journal.note(saved=digest)
 
     def record(self):
         """Leave this host's record on the share."""

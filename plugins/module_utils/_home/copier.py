@@ -43,7 +43,8 @@ _EXAMPLES = 5
 class Report:
     """What one pass did. ``unstable`` are files that changed or vanished while they were copied.
 
-    ``changed`` names some of what was different, ``changes`` counts all of it. ``memory`` is for the next pass.
+    ``changed`` names some of what was different, ``changes`` counts all of it. ``tamed`` are programs that lost their
+    set-id bits. ``memory`` is for the next pass.
     """
 
     files: int = 0
@@ -52,6 +53,7 @@ class Report:
     changed: list = field(default_factory=list)
     unstable: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
+    tamed: list = field(default_factory=list)
     memory: Memory = None
 
 
@@ -114,6 +116,7 @@ class Copier:
         changed in the source is looked at in the target, and is copied whatever its size and time say.
     :param checksum: whether to read every file back and compare its SHA-256.
     :param progress: something with ``add(files, bytes)``.
+    :param rights: (uid, gids) of the only user whose rights a program may give, and have set-id bits for; None: any.
     """
 
     def __init__(
@@ -127,6 +130,7 @@ class Copier:
         since=None,
         checksum=False,
         progress=None,
+        rights=None,
     ):
         self._roots = (source, target)
         self._excluded = trees.left_out(exclude)
@@ -136,6 +140,7 @@ class Copier:
         self._since = since
         self._checksum = checksum
         self._progress = progress
+        self._rights = rights
         self._report = Report()
         self._lock = threading.Lock()
         self._opening = threading.Lock()
@@ -415,7 +420,10 @@ class Copier:
             self._unstable(directory, name)
 
     def _copy_entry(self, directory, name, exists):
-        status = os.stat(name, dir_fd=directory.handle, follow_symlinks=False)
+        found = os.stat(name, dir_fd=directory.handle, follow_symlinks=False)
+        status = self._tamed(found)
+        if status is not found:
+            self._note(self._report.tamed, trees.EXAMPLES, directory, name)
         present = trees.status_of(self._target(directory), name) if exists else None
         if present is not None and stat.S_IFMT(present.st_mode) != stat.S_IFMT(status.st_mode):
             trees.remove_below(directory.target, name, self._device)
@@ -553,7 +561,7 @@ class Copier:
         before, target = file.before, file.target
         if files.is_sparse(before):
             os.ftruncate(target, before.st_size)
-        after = os.fstat(file.source)
+        after = self._tamed(os.fstat(file.source))
         files.set_attributes(target, file.made, after, times=False)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             self._unstable(file.directory, file.name)
@@ -641,6 +649,14 @@ class Copier:
         self._changed(directory, name)
 
     # Small things.
+
+    def _tamed(self, status):
+        """The status that the copy of a file is to have."""
+        if self._rights is None or not stat.S_ISREG(status.st_mode):
+            return status
+        uid, gids = self._rights
+        foreign = (status.st_uid != uid) * stat.S_ISUID | (status.st_gid not in gids) * stat.S_ISGID
+        return files.without_set_id(status) if status.st_mode & foreign else status
 
     def _as_owner(self, directory, status, function, *arguments, **options):
         """Make something as the user it is to belong to, or, where that user may not, as root."""

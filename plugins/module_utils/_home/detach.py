@@ -124,8 +124,9 @@ class Detach(Operation):
             )
         preflight.check_space(os.path.dirname(self.home), survey.size, survey.names, f"The local copy of {self.home}")
         self.skipped = survey.skipped
+        saved = (self.journal.attachment or {}).get("saved")
         with self.ids():
-            self._record = sidecar.load(self.stage, seed.DIRECTORY, self.request.user.name)
+            self._record = sidecar.load(self.stage, seed.DIRECTORY, self.request.user.name, saved)
         # Left by a run whose journal is gone; it may be the only copy of something.
         rescue.retire(self.replacement, self.home)
         os.mkdir(self.replacement, 0o700)
@@ -203,11 +204,14 @@ class Detach(Operation):
         self.relabel(self.replacement)
 
     def _copy_options(self):
+        user = self.request.user
         return {
             "exclude": self.excluded,
             "cancelled": self.threads_interrupted,
             "checksum": self.request.checksum,
             "progress": self.progress,
+            # A share is mounted nosuid: root of any host that mounts it may have put a program there.
+            "rights": (user.uid, os.getgrouplist(user.name, user.gid)),
         }
 
     def unrecord(self):
@@ -290,9 +294,10 @@ class Detach(Operation):
             dead_server=lambda: mounter.is_silent(self.stage),
         )
         with self.ids():
-            copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
+            report = copier.copy_until_same(self.stage, self.replacement, **self._copy_options())
+        self.unsupported = [f"{path}: set-id bits for somebody else's rights" for path in report.tamed]
         if self._record is not None:
-            self.unsupported = sidecar.restore(self.replacement, *self._record)
+            self.unsupported += sidecar.restore(self.replacement, *self._record, self.request.user.uid)
         if not keys.read(self.request.user, self.replacement):
             keys.ensure(self.replacement, keys.read(self.request.user, self.home), self.request.user)
         self.relabel(self.replacement)

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import stat
+import types
 from contextlib import contextmanager
 
 CHUNK = 1 << 20
@@ -147,6 +148,12 @@ def set_attributes(where, present, wanted, times=True):
         os.utime(where, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
         differs = True
     return differs
+
+
+def without_set_id(status):
+    """The status of a program, as if it gave nobody the rights of its owner and group."""
+    found = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+    return types.SimpleNamespace(**dict(found, st_mode=status.st_mode & ~(stat.S_ISUID | stat.S_ISGID)))
 
 
 def same_attributes(one, other):

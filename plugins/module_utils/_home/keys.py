@@ -278,11 +278,15 @@ def _check_space(handle, size, path):
 
 def _content(handle, path, user):
     try:
-        keys = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+        # Without waiting: the user may have made it a pipe.
+        keys = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
     except FileNotFoundError:
         return b"", 0o600
     except OSError as error:
         raise _not_plain(f"{path}/{FILE}") from error
+    if not stat.S_ISREG(os.fstat(keys).st_mode):
+        os.close(keys)
+        raise _not_plain(f"{path}/{FILE}")
     with os.fdopen(keys, "rb") as stream:
         _tighten(stream.fileno(), f"{path}/{FILE}", user)
         return stream.read(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)

@@ -28,6 +28,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import (
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import fsync_dir
 
 _TIMEOUT = 60
+_UNMOUNT_TIMEOUT = 30
 
 
 def store(home):
@@ -101,6 +102,8 @@ def take(home, old_home, paths, note):
         with _open_store(home) as target:
             for path in present:
                 _move(root, target, path, None)
+                # Again, since the user could exchange it for a link up to now.
+                _check_path(target, home, path, os.fstat(target).st_dev)
     finally:
         os.close(root)
 
@@ -139,6 +142,9 @@ def take_again(home, new_home, paths):
             for path in paths:
                 if not _exists(target, path) and _exists(root, path):
                     _move(root, target, path, None)
+                # A link would show what lies elsewhere.
+                if not _is_directory(target, path):
+                    _make_room(target, path)
     finally:
         os.close(root)
 
@@ -189,10 +195,24 @@ def show(mounter, home, paths, user):
 def hide(mounter, home, paths):
     """Unmount the binds; lazily if somebody is in one: what is in it stays where it is."""
     for path in reversed(paths):
-        point = mount_point(home, path)
         while _shown(mountinfo.read(), home, path):
-            if not mounter.unmount(point) and not mounter.unmount(point, lazy=True):
-                raise AzlinError("mount_failed", f"{point} could not be unmounted.")
+            done = _unmount(mounter, home, path) or _unmount(mounter, home, path, lazy=True)
+            # Its owner may have given what is around it another name.
+            if not done and _shown(mountinfo.read(), home, path):
+                raise AzlinError("mount_failed", f"{mount_point(home, path)} could not be unmounted.")
+
+
+def _unmount(mounter, home, path, lazy=False):
+    """Unmount one, and nothing that a link of the user leads to; whether that worked."""
+    parent, name = os.path.split(path)
+
+    def act():
+        return mounter.unmount_below(trees.open_below(trees.open_directory(home), parent), name, lazy)
+
+    try:
+        return child.call(act, _UNMOUNT_TIMEOUT)
+    except (child.ChildFailed, child.ChildTimeout):
+        return False
 
 
 def _require_answer(home):
@@ -336,6 +356,14 @@ def _exists(root, path):
         return False
     finally:
         os.close(handle)
+
+
+def _is_directory(root, path):
+    try:
+        os.close(trees.open_below(root, path))
+        return True
+    except OSError:
+        return False
 
 
 def _times(root, path):

@@ -24,6 +24,8 @@ _PR_SET_PDEATHSIG = 1
 _UNMOUNT_TIMEOUT = 30
 _MS_BIND = 4096
 _MS_PRIVATE = 1 << 18
+_MNT_DETACH = 2
+_UMOUNT_NOFOLLOW = 8
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 _NAME = (
@@ -194,6 +196,11 @@ class Mounter:
         """Unmount a mount point; True if it worked. Lazily it works even while in use or without a server."""
         argv = ["umount", "-l", target] if lazy else ["umount", target]
         return _execute(argv, _UNMOUNT_TIMEOUT)[0] == 0
+
+    def unmount_below(self, directory, name, lazy=False):
+        """As :func:`unmount`, of a name in an open directory, and never of what a link of that name leads to."""
+        flags = _UMOUNT_NOFOLLOW | (_MNT_DETACH if lazy else 0)
+        return _LIBC.umount2(f"/proc/self/fd/{directory}/{name}".encode(), flags) == 0
 
     def ours(self, mount, source):
         """Whether a mount (or None) is the root of the share ``source``, mounted by this client."""

@@ -48,7 +48,9 @@ class Lock:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._handle = os.open(f"{directory}/{_LOCK}", flags, 0o600)
         try:
-            if os.fstat(self._handle).st_uid != user.uid:
+            status = os.fstat(self._handle)
+            # What is not empty is a file of others, which the user has given this name.
+            if status.st_uid != user.uid and not status.st_size:
                 os.fchown(self._handle, user.uid, user.gid)
             self._wait(share, time.monotonic() + wait, cancelled, waiting)
         except BaseException:

@@ -14,8 +14,9 @@ The file is ``.azlin/unsupported.<user>.json``, an object with
 
 Paths are relative; bytes that are not UTF-8 are there as lone surrogates (Python's surrogateescape).
 
-The owner of the share's root could put a file of the same name there. So devices and capabilities, which give power
-over the host, are only taken from a file that belongs to root, and capabilities only for an unchanged program.
+The owner of the share's root could put a file of the same name there, and so could root of any other host. So devices
+and capabilities, which give power over the host, and what concerns files of others are only taken from what this host
+has written itself, and capabilities only for an unchanged program.
 And the owner of a tree can exchange names in it at any moment, so each thing is held open while it is worked on.
 
 Private to this collection: names and signatures may change in any release.
@@ -24,6 +25,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import stat
@@ -73,13 +75,16 @@ def is_empty(document):
 
 
 def save(share, directory_name, user_name, document):
-    """Write the document of a user's home to the share, or remove an earlier one when nothing has to be kept."""
+    """Write the document of a user's home to the share, or remove an earlier one when nothing has to be kept.
+
+    Returns what :func:`load` knows it by.
+    """
     with _directory(share, directory_name) as directory:
         path = os.path.join(directory, _name(user_name))
         if is_empty(document):
             with suppress(FileNotFoundError):
                 os.unlink(path)
-            return
+            return None
         content = json.dumps(document, indent=1).encode() + b"\n"
         if len(content) > _MOST:
             raise AzlinError(
@@ -89,20 +94,20 @@ def save(share, directory_name, user_name, document):
             )
         # Readable for the user, whom the folder belongs to: root may be nobody on the share by the next time.
         atomic.replace(path, content, mode=0o644)
+        return _digest(content)
 
 
-def load(share, directory_name, user_name):
-    """Return (document, whether root wrote it), or None if there is none."""
+def load(share, directory_name, user_name, digest):
+    """Return (document, whether it is the one of which :func:`save` returned the digest), or None if there is none."""
     try:
         with _directory(share, directory_name) as directory:
             handle = files.open_to_read(os.path.join(directory, _name(user_name)), None)
     except FileNotFoundError:
         return None
     with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        trusted = status.st_uid == 0 and not status.st_mode & 0o022
         try:
-            document = json.loads(_content(stream, status))
+            content = _content(stream, os.fstat(handle))
+            document = json.loads(content)
             _check(document)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise AzlinError(
@@ -110,13 +115,13 @@ def load(share, directory_name, user_name):
                 f"The share's {directory_name}/{_name(user_name)} cannot be understood: {error}.",
                 causes=[("it was edited, or written by a newer version", "restore it, or remove it to do without")],
             ) from error
-    return document, trusted
+    return document, _digest(content) == digest
 
 
-def restore(path, document, trusted):
+def restore(path, document, trusted, uid):
     """Put back what a tree is missing, and return a list of sentences on what could not be put back.
 
-    :param trusted: whether root wrote the document.
+    :param trusted: whether this host wrote the document; else it is only about files of the user ``uid``.
     """
     failures = []
     root = trees.open_directory(path)
@@ -127,7 +132,7 @@ def restore(path, document, trusted):
             for other in paths[1:]:
                 _attempt(failures, root, other, _link_again, root, paths[0])
         for item in document["attributes"]:
-            _attempt(failures, root, item["path"], _set_attributes, item, trusted)
+            _attempt(failures, root, item["path"], _set_attributes, item, trusted, uid)
     finally:
         os.close(root)
     return failures
@@ -140,6 +145,10 @@ def _content(stream, status):
     if len(content) > _MOST:
         raise ValueError(f"it is larger than {_MOST} bytes")
     return content
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def _name(user_name):
@@ -257,7 +266,7 @@ def _attempt(failures, root, path, function, *arguments):
 
 def _make_device(directory, name, device, trusted):
     if not trusted:
-        return "a device that not root has put on record"
+        return "a device that not this host has put on record"
     kind = next(number for number, word in _DEVICES.items() if word == device["type"])
     number = os.makedev(device["major"], device["minor"])
     os.mknod(name, kind | 0o600, number, dir_fd=directory)
@@ -288,16 +297,16 @@ def _link_again(directory, name, root, first):
     return None
 
 
-def _set_attributes(directory, name, item, trusted):
+def _set_attributes(directory, name, item, trusted, uid):
     with _held(directory, name) as (path, before):
-        if before.st_uid == 0 and not trusted:
-            return "belongs to root, and not root has put it on record"
+        if before.st_uid != uid and not trusted:
+            return "belongs to somebody else, and not this host has put it on record"
         for attribute, value in item["values"].items():
             if not trees.is_unsupported(attribute):
                 return f"{attribute} is nothing that is put back"
             if attribute == _CAPABILITY:
                 if not trusted:
-                    return "capabilities that not root has put on record"
+                    return "capabilities that not this host has put on record"
                 continue
             os.setxattr(path, attribute, base64.b64decode(value))
         if not stat.S_ISLNK(before.st_mode):

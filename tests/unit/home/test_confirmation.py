@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -99,6 +100,16 @@ def test_a_new_login_makes_it_count(world, login, action):
     assert (world.mount() is not None) == (action == "attached")
     assert manifest.compare(tree, world.tree()) == []
     assert confirm(world, awaited["id"])["changed"] is False
+
+
+def test_what_was_put_on_record_is_known_when_a_login_has_made_it_count(world, login):
+    device = os.path.join(world.home, "device")
+    os.mknod(device, stat.S_IFCHR | 0o640, os.makedev(1, 3))
+    awaited = world.apply(unsupported="save", confirm_timeout=60)["confirmation"]
+    login("8")
+    confirm(world, awaited["id"])
+    assert world.apply("detached")["unsupported"] == []
+    assert os.lstat(device).st_rdev == os.makedev(1, 3)
 
 
 def test_check_mode_confirms_nothing(world, login):

@@ -15,7 +15,15 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, pool, records, seed, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import child as processes
+from ansible_collections.azlin.storage.plugins.module_utils._home import (
+    info,
+    manifest,
+    pool,
+    records,
+    seed,
+    users,
+)
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
 from .world import SOURCE, UID, USER, World, populate, read, write
@@ -64,6 +72,43 @@ def test_exactly_one_of_many_hosts_fills_an_empty_share(base, share):
     with open(os.path.join(share, ".ssh", "authorized_keys"), encoding="utf-8") as stream:
         keys = stream.read()
     assert all(f"AAAAkey{index} " in keys for index in range(HOSTS))
+
+
+def belongs_to_another(share, path):
+    """Something private in a directory of the user, who may rename it but not look into it."""
+    os.chown(os.path.join(share, path), 7, 7)
+    os.chmod(os.path.join(share, path), 0o700 if os.path.isdir(os.path.join(share, path)) else 0o600)
+
+
+def test_a_file_of_others_that_the_user_has_moved_to_our_folder_is_not_given_to_the_user(base, share, world):
+    world.apply()
+    write(share, "shared/letter", "private")
+    belongs_to_another(share, "shared/letter")
+    os.rename(os.path.join(share, "shared/letter"), os.path.join(share, ".azlin/seed.lock"))
+    second = World(base, share, "second")
+    populate(second.home)
+    assert not second.apply()["seeded"]
+    assert os.stat(os.path.join(share, ".azlin/seed.lock")).st_uid == 7
+
+
+def test_a_pipe_that_the_user_has_laid_in_our_folder_holds_no_host_up(base, share, world):
+    world.apply()
+    os.mkfifo(os.path.join(share, ".azlin/.seed.json.azlin-new"))
+    second = World(base, share, "second")
+    populate(second.home)
+    assert processes.call(lambda: second.apply()["home"]["state"], 30) == "attached"
+
+
+def test_a_directory_of_others_that_the_user_has_made_our_folder_is_not_given_to_the_user(base, share, world):
+    world.apply()
+    write(share, "letters/letter", "private")
+    belongs_to_another(share, "letters")
+    os.rename(os.path.join(share, ".azlin"), os.path.join(share, "aside"))
+    os.rename(os.path.join(share, "letters"), os.path.join(share, ".azlin"))
+    second = World(base, share, "second")
+    populate(second.home)
+    second.apply()
+    assert os.stat(os.path.join(share, ".azlin")).st_uid == 7
 
 
 def records_of(share):

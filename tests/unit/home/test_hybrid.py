@@ -14,6 +14,7 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     child,
     info,
+    local_paths,
     manifest,
     mounter,
     mountinfo,
@@ -70,6 +71,70 @@ def test_local_paths_stay_and_the_rest_moves(hybrid):
     assert os.stat(os.path.join(hybrid.home, LAYER)).st_ino == inode
     assert os.path.exists(os.path.join(hybrid.share, ".local/share/other"))
     assert hybrid.apply()["changed"] is False
+
+
+def test_a_way_to_a_local_part_that_the_user_redirects_meanwhile_unmounts_nothing_else(hybrid, base, monkeypatch):
+    hybrid.apply()
+    victim, trap = os.path.join(base, "victim"), os.path.join(base, "trap")
+    os.mkdir(victim)
+    subprocess.run(["mount", "-t", "tmpfs", "victim", victim], check=True)
+    os.makedirs(os.path.join(trap, "share"))
+    os.symlink(victim, os.path.join(trap, "share/containers"))
+    real = local_paths._shown
+
+    def redirect_then(mounts, home, path):
+        answer = real(mounts, home, path)
+        if path.startswith(".local/") and not os.path.islink(os.path.join(home, ".local")):
+            os.rename(os.path.join(home, ".local"), os.path.join(home, "aside"))
+            os.symlink(trap, os.path.join(home, ".local"))
+        return answer
+
+    monkeypatch.setattr(local_paths, "_shown", redirect_then)
+    local_paths.hide(hybrid.host.mounter, hybrid.home, PATHS)
+    assert mountinfo.at(mountinfo.read(), victim) is not None
+    assert set(shown(hybrid)) == {"aside/share/containers"}
+
+
+@pytest.fixture
+def lay_link(hybrid, base):
+    """Exchanges a local part for a link: what others have is often protected by the mode of their home alone."""
+    documents = os.path.join(base, "private/documents")
+    os.makedirs(documents)
+    os.chmod(os.path.dirname(documents), 0o700)
+
+    def lay():
+        os.rename(os.path.join(hybrid.home, ".cache"), os.path.join(hybrid.home, "aside"))
+        os.symlink(documents, os.path.join(hybrid.home, ".cache"))
+
+    return lay
+
+
+def test_a_local_part_that_became_a_link_since_it_was_looked_at_shows_nothing_of_others(hybrid, lay_link):
+    def exchange(when, step):
+        if (when, step) == ("after", "quiesce"):
+            lay_link()
+
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply(checkpoint=exchange)
+    assert caught.value.error_code == "unsupported" and ".cache" in caught.value.msg
+    assert hybrid.mount() is None and shown(hybrid) == {}
+    assert os.path.islink(os.path.join(hybrid.home, ".cache"))
+    assert sorted(os.listdir(hybrid.homes)) == [USER]
+
+
+def test_a_local_part_that_became_a_link_in_a_local_home_that_is_undone_shows_nothing_of_others(hybrid, lay_link):
+    def exchange(when, step):
+        if (when, step) == ("after", "exchange"):
+            lay_link()
+            raise AzlinError("timeout", "Nobody has logged in.")
+
+    hybrid.apply()
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply("detached", checkpoint=exchange)
+    assert caught.value.error_code == "timeout"
+    roots = shown(hybrid)
+    assert set(roots) == set(PATHS) and roots[".cache"].endswith(f"/{USER}.local/.cache")
+    assert os.path.isdir(os.path.join(f"{hybrid.home}.local", ".cache"))
 
 
 def test_local_paths_are_shown_when_the_stage_is_gone(hybrid):
@@ -189,6 +254,7 @@ def test_a_share_that_is_out_of_reach_does_not_keep_a_home_with_local_paths(hybr
     def fall_silent(*reached):
         if reached == ("after", "verify"):
             monkeypatch.setattr(BindMounter, "unmount", hangs)
+            monkeypatch.setattr(BindMounter, "unmount_below", lambda *_arguments: False)
             monkeypatch.setattr(mounter, "trouble", lambda path: trouble if path == hybrid.home else None)
             raise AzlinError("verify_failed", "The server went away.")
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
 import shutil
+import struct
 import subprocess
 import types
 
@@ -324,6 +326,54 @@ def add_unsupported(home):
     os.chown(os.path.join(home, "device"), UID, UID)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_the_place_of_the_keys_does_not_hold_an_undo_up(world, make):
+    """At boot the homes of others wait for it, and everybody who would log in."""
+
+    def exchange(when, step):
+        if (when, step) == ("after", "keys"):
+            path = f"{world.home}.backup/.ssh/authorized_keys"
+            os.unlink(path)
+            make(path)
+            raise AzlinError("timeout", "Nobody has logged in.")
+
+    world.apply()
+    with open(os.path.join(world.home, ".ssh", "authorized_keys"), "a", encoding="utf-8") as stream:
+        stream.write(OTHER_KEY + "\n")
+    undone = child.call(
+        lambda: error_of(lambda: world.apply("detached", copy_back="none", checkpoint=exchange)).error_code, 30
+    )
+    assert undone == "timeout" and world.mount() is not None
+
+
+def test_a_program_with_the_rights_of_somebody_else_comes_back_without_them(world):
+    """The share is mounted nosuid: root of any host may have put it there."""
+
+    def put(path, uid, gid, mode):
+        write(world.share, path, "#!/bin/sh\n")
+        os.chown(os.path.join(world.share, path), uid, gid)
+        os.chmod(os.path.join(world.share, path), mode)
+
+    def late(when, step):
+        if (when, step) == ("after", "copy"):
+            # Meanwhile the user gets at the copy, so that it must never have had them.
+            seen.append(os.stat(os.path.join(world.homes, f".{USER}.azlin-local", "tools/of-root")).st_mode & 0o7777)
+            put("tools/late", 0, 0, 0o4755)
+
+    world.apply()
+    seen = []
+    put("tools/of-root", 0, 0, 0o6755)
+    os.link(os.path.join(world.share, "tools/of-root"), os.path.join(world.share, "tools/again"))
+    put("tools/of-group", UID, 5, 0o2755)
+    put("tools/own", UID, UID, 0o6755)
+    lost = ["tools/again", "tools/late", "tools/of-group", "tools/of-root"]
+    result = world.apply("detached", checkpoint=late)
+    modes = {name: os.stat(os.path.join(world.home, name)).st_mode & 0o7777 for name in [*lost, "tools/own", "run.sh"]}
+    assert modes == {**dict.fromkeys(lost, 0o755), "tools/own": 0o6755, "run.sh": 0o4755}
+    assert sorted(line.partition(":")[0] for line in result["unsupported"]) == lost
+    assert seen == [0o755]
+
+
 def test_what_nfs_cannot_hold_is_saved_and_comes_back(world):
     add_unsupported(world.home)
     before = world.tree()
@@ -334,6 +384,47 @@ def test_what_nfs_cannot_hold_is_saved_and_comes_back(world):
     assert manifest.compare(before, world.tree()) == []
     assert os.getxattr(os.path.join(world.home, ".bashrc"), "user.note") == b"x"
     assert os.lstat(os.path.join(world.home, "device")).st_rdev == os.makedev(1, 3)
+
+
+def plant_record(world, owner, **parts):
+    """Put a record on the share that this host has not written."""
+    path = f".azlin/unsupported.{USER}.json"
+    write(world.share, path, json.dumps({"format": 1, "attributes": [], "devices": [], "links": [], **parts}))
+    os.chown(os.path.join(world.share, path), owner, owner)
+
+
+def test_a_device_comes_back_only_from_the_record_that_this_host_has_written(world):
+    """A file of root on the share may be of root of any host that mounts it, or have been moved there by the user."""
+    add_unsupported(world.home)
+    world.apply(unsupported="save")
+    memory = {"path": "memory", "type": "character", "major": 1, "minor": 1, "mode": 0o666, "mtime_ns": 0}
+    plant_record(world, 0, devices=[dict(memory, uid=UID, gid=UID)])
+    assert [line.partition(":")[0] for line in world.apply(state="detached")["unsupported"]] == ["memory"]
+    assert not os.path.lexists(os.path.join(world.home, "memory"))
+
+
+def test_what_this_host_has_written_is_known_after_its_home_was_mounted_again(world):
+    add_unsupported(world.home)
+    world.apply(unsupported="save")
+    subprocess.run(["umount", world.home], check=True)
+    assert world.apply()["action"] == "mount"
+    assert world.apply(state="detached")["unsupported"] == []
+    assert os.lstat(os.path.join(world.home, "device")).st_rdev == os.makedev(1, 3)
+
+
+def test_a_record_of_the_user_gives_no_access_to_files_of_others(world):
+    write(world.home, "shared/private", "of somebody else", 0o600)
+    os.chown(os.path.join(world.home, "shared/private"), 7, 7)
+    # Owner rw, the user rw, group none, mask rw, others none.
+    entries = [(1, 6, 0xFFFFFFFF), (2, 6, UID), (4, 0, 0xFFFFFFFF), (0x10, 6, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)]
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    item = {"values": {"system.posix_acl_access": base64.b64encode(value).decode()}}
+    world.apply()
+    plant_record(world, UID, attributes=[dict(item, path="shared/private"), dict(item, path=".bashrc")])
+    result = world.apply(state="detached")
+    assert [line.partition(":")[0] for line in result["unsupported"]] == ["shared/private"]
+    assert os.listxattr(os.path.join(world.home, "shared/private")) == []
+    assert os.listxattr(os.path.join(world.home, ".bashrc")) == ["system.posix_acl_access"]
 
 
 def test_what_nfs_cannot_hold_is_left_behind_on_request_and_reported(world):

@@ -73,13 +73,13 @@ def test_what_is_saved_comes_back(homes, tmp_path):
     home, share = homes
     before = everything(home)
     document = sidecar.collect(home)
-    sidecar.save(share, ".azlin", "me", document)
+    digest = sidecar.save(share, ".azlin", "me", document)
     copier.Copier(home, share, exclude=[".azlin"]).run()
     assert manifest.compare(before[0], everything(share)[0])
     back = os.path.join(os.path.dirname(home), "back")
     os.mkdir(back)
     copier.Copier(share, back, exclude=[".azlin"]).run()
-    assert sidecar.restore(back, *sidecar.load(share, ".azlin", "me")) == []
+    assert sidecar.restore(back, *sidecar.load(share, ".azlin", "me", digest), UID) == []
     assert manifest.compare(before[0], everything(back)[0]) == []
     assert everything(back)[1] == before[1]
 
@@ -98,9 +98,9 @@ def test_nothing_to_save_leaves_no_file(homes, tmp_path):
     _home, share = homes
     populate(str(tmp_path / "plain"))
     sidecar.save(share, ".azlin", "me", dict(sidecar.collect(share), links=[["a", "b"]]))
-    assert sidecar.load(share, ".azlin", "me") is not None
-    sidecar.save(share, ".azlin", "me", sidecar.collect(str(tmp_path / "plain")))
-    assert sidecar.load(share, ".azlin", "me") is None
+    assert sidecar.load(share, ".azlin", "me", None) is not None
+    assert sidecar.save(share, ".azlin", "me", sidecar.collect(str(tmp_path / "plain"))) is None
+    assert sidecar.load(share, ".azlin", "me", None) is None
 
 
 def test_a_mode_that_was_set_since_counts(homes):
@@ -109,21 +109,21 @@ def test_a_mode_that_was_set_since_counts(homes):
     path = os.path.join(home, ".bashrc")
     os.removexattr(path, ACCESS)
     os.chmod(path, 0o600)
-    assert sidecar.restore(home, dict(document, devices=[]), trusted=True) == []
+    assert sidecar.restore(home, dict(document, devices=[]), trusted=True, uid=UID) == []
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert ACCESS in os.listxattr(path)
 
 
-@pytest.mark.parametrize(("uid", "mode"), [(UID, 0o644), (0, 0o664), (0, 0o646)])
-def test_a_record_that_somebody_else_may_have_written_makes_no_devices_and_no_capabilities(homes, uid, mode):
+@pytest.mark.parametrize("noted", ["nothing", "another"])
+def test_a_record_that_somebody_else_may_have_written_makes_no_devices_and_no_capabilities(homes, noted):
     home, share = homes
-    sidecar.save(share, ".azlin", "me", sidecar.collect(home))
-    os.chown(os.path.join(share, ".azlin/unsupported.me.json"), uid, uid)
-    os.chmod(os.path.join(share, ".azlin/unsupported.me.json"), mode)
+    document = sidecar.collect(home)
+    another = sidecar.save(share, ".azlin", "me", dict(document, links=[]))
+    sidecar.save(share, ".azlin", "me", document)
     os.unlink(os.path.join(home, "linked/null"))
     os.removexattr(os.path.join(home, "run.sh"), "security.capability")
-    document, trusted = sidecar.load(share, ".azlin", "me")
-    failures = sidecar.restore(home, document, trusted)
+    document, trusted = sidecar.load(share, ".azlin", "me", another if noted == "another" else None)
+    failures = sidecar.restore(home, document, trusted, UID)
     assert sorted(line.split(":")[0] for line in failures) == ["linked/null", "run.sh"]
     assert not os.path.lexists(os.path.join(home, "linked/null"))
     assert os.listxattr(os.path.join(home, "run.sh")) == []
@@ -134,7 +134,7 @@ def test_a_program_that_was_changed_gets_no_capabilities(homes):
     document = dict(sidecar.collect(home), devices=[])
     write(home, "run.sh", "#!/bin/sh\nanother\n", 0o755)
     assert os.listxattr(os.path.join(home, "run.sh")) == []
-    (failure,) = sidecar.restore(home, document, trusted=True)
+    (failure,) = sidecar.restore(home, document, trusted=True, uid=UID)
     assert failure.startswith("run.sh: ")
     assert os.listxattr(os.path.join(home, "run.sh")) == []
 
@@ -147,7 +147,7 @@ def test_links_are_not_followed_and_what_is_gone_is_reported(homes, tmp_path):
     os.unlink(os.path.join(home, ".bashrc"))
     os.symlink(victim, os.path.join(home, ".bashrc"))
     os.unlink(os.path.join(home, "secret"))
-    failures = sidecar.restore(home, document, trusted=True)
+    failures = sidecar.restore(home, document, trusted=True, uid=UID)
     assert {line.split(":")[0] for line in failures} == {".bashrc", "secret"}
     assert os.listxattr(victim) == []
 
@@ -171,7 +171,7 @@ def test_a_name_that_is_exchanged_for_a_link_meanwhile_is_not_followed(homes, tm
         os.symlink(victim, os.path.join(home, path))
 
     monkeypatch.setattr(os, call, exchange_then)
-    sidecar.restore(home, document, trusted=True)
+    sidecar.restore(home, document, trusted=True, uid=UID)
     assert os.path.islink(os.path.join(home, path))
     status = os.stat(victim)
     assert (stat.S_IMODE(status.st_mode), status.st_uid, os.listxattr(victim)) == (0o600, 0, [])
@@ -193,17 +193,18 @@ def test_a_device_that_is_exchanged_meanwhile_is_reported(homes, tmp_path, monke
         os.symlink(victim, path)
 
     monkeypatch.setattr(os, "mknod", exchange_then)
-    (failure,) = sidecar.restore(home, document, trusted=True)
+    (failure,) = sidecar.restore(home, document, trusted=True, uid=UID)
     assert failure.startswith("linked/null: ")
     assert (stat.S_IMODE(victim.stat().st_mode), victim.stat().st_uid) == (0o600, 0)
 
 
-def test_a_record_that_is_not_of_root_changes_no_file_of_root(homes):
+@pytest.mark.parametrize("owner", [0, 7])
+def test_a_record_of_somebody_else_changes_no_file_of_others_than_the_user(homes, owner):
     home, _share = homes
     document = dict(sidecar.collect(home), devices=[], links=[])
-    os.chown(os.path.join(home, "secret"), 0, 0)
+    os.chown(os.path.join(home, "secret"), owner, owner)
     os.removexattr(os.path.join(home, "secret"), "user.origin")
-    failures = sidecar.restore(home, document, trusted=False)
+    failures = sidecar.restore(home, document, trusted=False, uid=UID)
     assert "secret" in {line.split(":")[0] for line in failures}
     assert os.listxattr(os.path.join(home, "secret")) == []
 
@@ -218,7 +219,7 @@ def test_a_record_that_costs_too_much_is_an_error(homes, content):
         with open(path, "wb") as stream:
             stream.write(content)
     with pytest.raises(AzlinError) as caught:
-        sidecar.load(share, ".azlin", "me")
+        sidecar.load(share, ".azlin", "me", None)
     assert caught.value.error_code == "journal_conflict"
 
 
@@ -226,7 +227,7 @@ def test_names_that_no_system_call_takes_are_reported(homes):
     home, _share = homes
     items = [{"path": "a\0b", "values": {"user.a": ""}}, {"path": "secret", "values": {"user.\0": ""}}]
     document = {"format": 1, "devices": [], "links": [], "attributes": items}
-    assert len(sidecar.restore(home, document, trusted=True)) == 2
+    assert len(sidecar.restore(home, document, trusted=True, uid=UID)) == 2
 
 
 @pytest.mark.parametrize(
@@ -245,5 +246,5 @@ def test_a_record_that_cannot_be_understood_is_an_error(homes, change):
     with open(os.path.join(share, ".azlin/unsupported.me.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream)
     with pytest.raises(AzlinError) as caught:
-        sidecar.load(share, ".azlin", "me")
+        sidecar.load(share, ".azlin", "me", None)
     assert caught.value.error_code == "journal_conflict"
