@@ -145,7 +145,7 @@ def seen(host, user, home):
 
 def _seen(host, request):
     mount = mountinfo.at(mountinfo.read(), request.home)
-    if request.state != "attached" or not host.mounter.ours(mount, request.source):
+    if request.state != "attached" or not _with_mounter(host, request).mounter.ours(mount, request.source):
         return None, []
     error = mounter.trouble(request.home)
     if isinstance(error, child.ChildFailed):
