@@ -8,7 +8,6 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import nullcontext
 from dataclasses import replace
@@ -152,7 +151,7 @@ def _seen(host, request):
         raise _refused_by_share(request, error) from error
     if error is None:
         try:
-            squash.check_owner(child.call(lambda: os.lstat(request.home).st_uid, records.TIMEOUT), request.user)
+            squash.check_mounted(request.home, request.user, records.TIMEOUT)
             return seen(host, request.user, request.home)
         except child.ChildTimeout:
             pass

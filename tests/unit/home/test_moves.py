@@ -18,13 +18,16 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
     child,
+    info,
     manifest,
     preflight,
     recover,
     rescue,
+    users,
 )
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
-from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, populate, read, write
+from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, mount_share, populate, read, write
 
 
 def keys_of(home):
@@ -98,6 +101,23 @@ def test_a_home_whose_share_was_deleted_is_not_as_it_should_be(world, monkeypatc
     with pytest.raises(AzlinError) as caught:
         world.apply()
     assert caught.value.error_code == "mount_failed" and "Stale file handle" in caught.value.msg and caught.value.causes
+
+
+def test_a_share_that_was_made_anew_is_not_the_home(world, share):
+    """After a reboot the new one of the old name is mounted. Nobody gets in there, and nothing is in it."""
+    before = world.tree()
+    world.apply()
+    for path in (world.home, share):
+        subprocess.run(["umount", path], check=True)
+    mount_share(share)
+    subprocess.run(["mount", "--bind", share, world.home], check=True)
+    error = error_of(world.apply)
+    assert error.error_code == "mount_failed" and "belongs to root" in error.msg
+    assert "copy_back: none" in str(error.causes)
+    request = Request(state="attached", user=users.lookup(USER), home=world.home, source=SOURCE)
+    assert error.msg in info.collect(world.host, request)["problems"]
+    world.apply("detached", copy_back="none")
+    assert world.apply()["seeded"] and manifest.compare(before, world.tree()) == []
 
 
 def test_check_mode_predicts_and_touches_nothing(world):
