@@ -12,10 +12,10 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, obstacles, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
-from .world import SOURCE, UID, USER, World, populate, read
+from .world import SOURCE, UID, USER, World, populate, read, write
 
 
 def refused(world, state="attached", **options):
@@ -133,6 +133,25 @@ def test_a_loop_device_on_the_share_hinders_going_back(world):
         assert refused(world, "detached").error_code == "home_busy"
     finally:
         subprocess.run(["losetup", "-d", device.strip()], check=True)
+    assert world.apply("detached")["home"]["state"] == "local"
+
+
+@pytest.mark.parametrize("exported", ["/", "above", "home", "home/src"])
+def test_a_home_that_the_kernel_exports_to_others_is_refused(world, monkeypatch, exported):
+    """Its clients know files by their inodes: they would go on writing to the copy that is set aside."""
+    path = {"/": "/", "above": world.homes}.get(exported, exported.replace("home", world.home))
+    threads, table = os.path.join(world.base, "threads"), os.path.join(world.base, "etab")
+    monkeypatch.setattr(obstacles, "_SERVER", threads)
+    monkeypatch.setattr(obstacles, "_EXPORTS", table)
+    write("/", table, f"/srv/odd\\040name\t*(ro,sync)\n{path}\t10.0.0.0/24(rw,sync,wdelay,hide)\n")
+    write("/", threads, "8\n")
+    error = refused(world)
+    assert error.error_code == "home_busy" and f" {path} is exported " in error.msg and "/srv" not in error.msg
+    # What a server that was stopped has left.
+    write("/", threads, "0\n")
+    assert world.apply()["home"]["state"] == "attached"
+    # What is exported of a share goes on to be the share.
+    write("/", threads, "8\n")
     assert world.apply("detached")["home"]["state"] == "local"
 
 
