@@ -17,16 +17,6 @@ from dataclasses import dataclass, fields, replace
 
 from ansible_collections.azlin.storage.plugins.module_utils._home import files, trees
 
-_TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "character device",
-    stat.S_IFBLK: "block device",
-}
-
 
 @dataclass(frozen=True)
 class Item:
@@ -41,11 +31,6 @@ class Item:
     target: str
     links: tuple
     sha256: str
-
-
-def type_name(mode):
-    """Return the word for the file type in ``st_mode``."""
-    return _TYPES.get(stat.S_IFMT(mode), "unknown")
 
 
 def build(root, exclude=(), digest=False):
@@ -89,7 +74,7 @@ def _item(directory, name, status, digest):
     regular = stat.S_ISREG(status.st_mode)
     link = stat.S_ISLNK(status.st_mode)
     return Item(
-        type=type_name(status.st_mode),
+        type=trees.type_name(status.st_mode),
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,

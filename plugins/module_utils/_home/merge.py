@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import folder, keys, manifest, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import folder, keys, trees
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import fsync_dir, write_all
 
 FAIL, KEEP_SHARE, KEEP_HOME = "fail", "keep_share", "keep_home"
@@ -532,7 +532,7 @@ def _stamp(status):
 
 def _difference(source, target, name, status, present):
     """Why two entries of one name differ, ``content`` when that has to be read, None when they are the same."""
-    here, there = manifest.type_name(status.st_mode), manifest.type_name(present.st_mode)
+    here, there = trees.type_name(status.st_mode), trees.type_name(present.st_mode)
     if here != there:
         return f"{here} here, {there} on the share"
     if stat.S_ISLNK(status.st_mode):

@@ -37,6 +37,15 @@ EXAMPLES = 1000
 _OPEN_FILES = 65536
 # More than one is needed only while threads end.
 _ATTEMPTS = 10
+_TYPES = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+}
 
 
 @dataclass
@@ -80,6 +89,11 @@ def identity(handle):
     """What tells an open file from every other."""
     status = os.fstat(handle)
     return status.st_dev, status.st_ino
+
+
+def type_name(mode):
+    """Return the word for the file type in ``st_mode``."""
+    return _TYPES.get(stat.S_IFMT(mode), "unknown")
 
 
 def status_of(parent, name):
