@@ -259,11 +259,30 @@ def test_a_full_local_disk_does_not_hinder_a_run_that_has_nothing_to_do(base, sh
 
 def test_a_directory_below_a_mount_that_is_none_of_ours_gets_no_keys(world):
     os.rename(world.home, world.home + ".old")
-    os.mkdir(world.home)
+    write(world.home, "of-somebody", "")
     populate(world.share)
     subprocess.run(["mount", "--bind", world.share, world.home], check=True)
     world.apply()
     assert world.apply()["host_record"] == "written" and stand_in(world) is None
+
+
+@pytest.mark.parametrize("at_boot", [False, True])
+def test_a_stand_in_that_is_gone_is_made_again(world, at_boot):
+    """Homes move to another disk by a copy that does not cross file systems, which finds no more than a directory."""
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    shutil.rmtree(world.home)
+    os.mkdir(world.home, 0o700)
+    os.chown(world.home, UID, UID)
+    subprocess.run(["mount", "--bind", world.share, world.home], check=True)
+    before = world.tree()
+    assert recover.remount(world.host) == 0 if at_boot else world.apply()["changed"] is False
+    content, parts = stand_in(world)
+    assert KEY in content and [part[:2] for part in parts] == [(0, 0o755), (0, 0o644)]
+    subprocess.run(["umount", world.home], check=True)
+    assert sorted(os.listdir(world.home)) == RESCUE
+    assert (os.stat(world.home).st_uid, os.stat(world.home).st_mode & 0o777) == (0, 0o755)
+    assert world.apply()["action"] == "mount" and manifest.compare(before, world.tree()) == []
 
 
 def test_detach_while_not_mounted_still_copies_everything(world):
