@@ -217,7 +217,10 @@ def _choose_attach(host, situation, request):
     preflight.check_attach(host, situation, request)
     if situation.mount is None:
         return attach.Attach if situation.attachment is None else attach.Mount
-    if situation.fstab_text != preflight.wanted_fstab(situation.fstab_text, request) or situation.hidden(request):
+    # Somebody may have moved to another storage by hand.
+    moved = situation.attachment is not None and situation.attachment["source"] != request.source
+    wanted = preflight.wanted_fstab(situation.fstab_text, request)
+    if moved or situation.fstab_text != wanted or situation.hidden(request):
         return attach.Persist
     return None
 

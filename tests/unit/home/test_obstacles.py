@@ -49,6 +49,24 @@ def test_a_mount_of_the_right_share_is_taken_over(world):
     assert world.mount() is None and manifest.compare(before, world.tree()) == []
 
 
+def test_a_share_that_took_the_place_of_the_recorded_one_is_recorded(base, world):
+    """Who moves to another storage by hand changes the lines of fstab, and boots."""
+    other = SOURCE.replace("teamhomes01", "teamhomes02")
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    share = os.path.join(base, "other")
+    os.mkdir(share)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", other, share], check=True)
+    populate(share)
+    bind(share, world.home)
+    write("/", world.fstab, read("/", world.fstab).decode("utf-8", "replace").replace(SOURCE, other))
+    assert world.apply(source=other)["action"] == "persist"
+    assert world.apply(source=other)["changed"] is False
+    # As after a boot without the server, when only the record tells what to wait for.
+    subprocess.run(["umount", world.home], check=True)
+    assert world.apply("detached", check_mode=True)["diff"]["before"]["source"] == other
+
+
 def test_a_mount_of_another_share_is_refused(world):
     subprocess.run(["mount", "-t", "tmpfs", "other01.file.core.test:/other01/home", world.home], check=True)
     os.chown(world.home, UID, UID)
