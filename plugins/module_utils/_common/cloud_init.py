@@ -28,7 +28,6 @@ _PROGRAM_TEXT = '''\
 """Moves a home onto its share with the host code of azlin.storage (GPL-3.0-or-later), packed below."""
 import base64
 import bz2
-import json
 import os
 import sys
 import zipfile
@@ -38,10 +37,10 @@ PACKED = "{packed}"
 if __name__ == "__main__":
     os.makedirs("/run/azlin", mode=0o700, exist_ok=True)
     code = "/run/azlin/first_boot.zip"
-    files = json.loads(bz2.decompress(base64.b85decode(PACKED.replace("{instead}", "{brace}"))))
+    parts = iter(bz2.decompress(base64.b85decode(PACKED.replace("{instead}", "{brace}"))).split(b"\\0"))
     with zipfile.ZipFile(code, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+        for name, text in zip(parts, parts):
+            archive.writestr(name.decode(), text)
     sys.path.insert(0, code)
     from {module} import main
     main(sys.argv[1])
@@ -96,7 +95,8 @@ def config(wanted, code, module, os_family="Debian", manage_packages=True):
 
 def program(code, module):
     """Return the text of the Python program that unpacks ``code`` and calls ``main`` of ``module``."""
-    text = json.dumps(code, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # As JSON, with its escapes, it would be longer.
+    text = "\0".join(part for file in sorted(code.items()) for part in file)
     packed = base64.b85encode(bz2.compress(text.encode(), 9)).decode()
     # In one line: each further one would cost five bytes of the user-data.
     packed = packed.replace(_BRACE, _INSTEAD)

@@ -9,6 +9,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
@@ -57,12 +58,11 @@ def _share(path):
 
 
 def _foreign(request):
-    owner = _asked(lambda: os.lstat(request.home).st_uid)
-    if owner is not None:
-        try:
-            squash.check_owner(owner, request.user)
-        except AzlinError as error:
-            return [error.msg]
+    try:
+        with suppress(child.ChildFailed, child.ChildTimeout):
+            squash.check_mounted(request.home, request.user, TIMEOUT)
+    except AzlinError as error:
+        return [error.msg]
     return []
 
 

@@ -13,6 +13,7 @@ Private to this collection: names and signatures may change in any release.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
@@ -79,6 +80,9 @@ def check(home, paths):
             _check_path(root, home, path, device)
     finally:
         os.close(root)
+    # Neither way leads through one of somebody else: the undo would fail as well.
+    if paths and os.path.lexists(store(home)):
+        _require_own(home, os.lstat(store(home)))
     for path in paths:
         if os.path.lexists(directory(home, path)):
             raise AzlinError(
@@ -263,15 +267,19 @@ def _open_store(home):
         fsync_dir(os.path.dirname(home))
     handle = trees.open_directory(store(home))
     try:
-        if os.fstat(handle).st_uid != os.geteuid():
-            raise AzlinError(
-                "unsupported",
-                f"{store(home)} does not belong to root, so the local parts of the home are not safe there.",
-                causes=[("it was made by hand", "move it away, then run again")],
-            )
+        _require_own(home, os.fstat(handle))
         yield handle
     finally:
         os.close(handle)
+
+
+def _require_own(home, status):
+    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+        raise AzlinError(
+            "unsupported",
+            f"{store(home)} is no directory, or does not belong to root: local parts of the home are not safe there.",
+            causes=[("it was made by hand", "move it away, then run again")],
+        )
 
 
 def _move(source, target, path, user):

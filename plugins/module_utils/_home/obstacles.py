@@ -18,6 +18,9 @@ from ansible_collections.azlin.storage.plugins.module_utils._home import mountin
 
 _LOOPS = "/sys/block/loop*/loop/backing_file"
 _SWAPS = "/proc/swaps"
+# The threads of the kernel's NFS server, and what it exports. Source: nfsd(7), exportfs(8).
+_SERVER = "/proc/fs/nfsd/threads"
+_EXPORTS = "/var/lib/nfs/etab"
 
 
 def refuse_automount(mounts, home):
@@ -38,41 +41,49 @@ def refuse_automount(mounts, home):
 
 
 def refuse_kernel_users(mounts, home, local):
-    """Fail when a file or directory of a home is a loop device, swap space, or mounted elsewhere.
+    """Fail when a file or directory of a home is a loop device, swap space, mounted elsewhere or exported.
 
-    :param local: whether the home is on the local disk, so that what is mounted elsewhere would not follow it.
+    :param local: whether the home is on the local disk, so that what is mounted elsewhere, or by others, would not
+        follow it.
     """
-    found = _loops(home) + _swaps(home) + (_elsewhere(mounts, home) if local else [])
+    found = _loops(home) + _swaps(home) + (_elsewhere(mounts, home) + _exports(home) if local else [])
     if found:
         raise AzlinError(
             "home_busy",
             f"The kernel uses parts of {home}: {'; '.join(found)}.",
-            causes=[("it would go on with the old files after the move", "unmount or switch that off, then run again")],
+            causes=[("it would go on with the old files after the move", "unmount or end that, then run again")],
         )
 
 
 def _loops(home):
-    found = []
-    for path in sorted(glob.glob(_LOOPS)):
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-                file = stream.read().rstrip("\n")
-        except OSError:
-            # Taken down meanwhile.
-            continue
-        if _inside(file, home):
-            found.append(f"{file} is the loop device /dev/{path.split('/')[3]}")
-    return found
+    return [
+        f"{file} is the loop device /dev/{path.split('/')[3]}"
+        for path in sorted(glob.glob(_LOOPS))
+        for file in _lines(path)
+        if _inside(file, home)
+    ]
 
 
 def _swaps(home):
-    try:
-        with open(_SWAPS, encoding="utf-8", errors="surrogateescape") as stream:
-            files = [mountinfo.unescape(line.split()[0]) for line in stream if line.strip()]
-    except FileNotFoundError:
-        # A kernel without swap.
-        return []
+    files = [mountinfo.unescape(line.split()[0]) for line in _lines(_SWAPS)]
     return [f"{file} is swap space" for file in files if _inside(file, home)]
+
+
+def _exports(home):
+    if _lines(_SERVER) in ([], ["0"]):
+        return []
+    paths = {mountinfo.unescape(line.partition("\t")[0]) for line in _lines(_EXPORTS)}
+    found = (path for path in sorted(paths) if _inside(path, home) or _inside(home, path.rstrip("/")))
+    return [f"{path} is exported by NFS" for path in found]
+
+
+def _lines(path):
+    """The lines of a table; none where there is no such table, as in a kernel without swap, or no more."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return [line.rstrip("\n") for line in stream if line.strip()]
+    except OSError:
+        return []
 
 
 def _elsewhere(mounts, home):

@@ -16,7 +16,7 @@ import tempfile
 from contextlib import contextmanager
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import exchange, keys, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import exchange, keys, mountinfo, trees
 from ansible_collections.azlin.storage.plugins.module_utils._home.atomic import write_all
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import next_backup
 from ansible_collections.azlin.storage.plugins.module_utils._home.users import User
@@ -46,6 +46,10 @@ def create(path, source, home, authorized_keys):
     sshd reads keys with the rights of the user, and accepts files of root. Source: sshd_config(5), StrictModes.
     """
     os.mkdir(path, 0o700)
+    _fill(path, source, home, authorized_keys)
+
+
+def _fill(path, source, home, authorized_keys):
     handle = trees.open_directory(path)
     try:
         _add(handle, NOTE, _NOTE_TEXT.format(source=source, home=home).encode())
@@ -74,7 +78,12 @@ def renew(host, home, user):
     parent, name = os.path.split(home)
     with _without_mounts(host, parent) as view:
         path = os.path.join(view, name)
-        if is_rescue(path):
+        if not os.listdir(path):
+            # Whoever moves homes to another disk finds no more than the mount point.
+            os.chown(path, 0, 0)
+            os.chmod(path, 0o755)
+            _fill(path, mountinfo.at(mountinfo.read(), home).source, home, wanted)
+        elif is_rescue(path):
             keys.ensure(path, wanted, _ROOT, shown=home)
             _open_keys(os.path.join(path, keys.DIRECTORY))
 

@@ -8,7 +8,6 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import nullcontext
 from dataclasses import replace
@@ -145,14 +144,14 @@ def seen(host, user, home):
 
 def _seen(host, request):
     mount = mountinfo.at(mountinfo.read(), request.home)
-    if request.state != "attached" or not host.mounter.ours(mount, request.source):
+    if request.state != "attached" or not _with_mounter(host, request).mounter.ours(mount, request.source):
         return None, []
     error = mounter.trouble(request.home)
     if isinstance(error, child.ChildFailed):
         raise _refused_by_share(request, error) from error
     if error is None:
         try:
-            squash.check_owner(child.call(lambda: os.lstat(request.home).st_uid, records.TIMEOUT), request.user)
+            squash.check_mounted(request.home, request.user, records.TIMEOUT)
             return seen(host, request.user, request.home)
         except child.ChildTimeout:
             pass
@@ -218,7 +217,10 @@ def _choose_attach(host, situation, request):
     preflight.check_attach(host, situation, request)
     if situation.mount is None:
         return attach.Attach if situation.attachment is None else attach.Mount
-    if situation.fstab_text != preflight.wanted_fstab(situation.fstab_text, request) or situation.hidden(request):
+    # Somebody may have moved to another storage by hand.
+    moved = situation.attachment is not None and situation.attachment["source"] != request.source
+    wanted = preflight.wanted_fstab(situation.fstab_text, request)
+    if moved or situation.fstab_text != wanted or situation.hidden(request):
         return attach.Persist
     return None
 

@@ -19,7 +19,7 @@ import stat
 from contextlib import contextmanager, nullcontext, suppress
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import folder, trees
+from ansible_collections.azlin.storage.plugins.module_utils._home import child, folder, trees
 
 _PR_GET_SECUREBITS = 27
 _PR_SET_SECUREBITS = 28
@@ -232,6 +232,21 @@ def check_owner(owner, user):
                 ("the user has another uid on the host that filled the share", f"usermod --uid {owner} {user.name}"),
                 ("the share squashes everybody (AllSquash)", "set root_squash to NoRootSquash or RootSquash"),
             ],
+        )
+
+
+def check_mounted(home, user, timeout):
+    """Fail unless the share that is mounted on a home is what an attach leaves.
+
+    :raises ChildTimeout: when its server does not answer in time.
+    """
+    mode, _inode, _device, _links, owner = child.call(lambda: os.lstat(home)[:5], timeout)
+    check_owner(owner, user)
+    if owner == 0 and mode & _GROUP_OR_OTHERS_WRITE:
+        raise AzlinError(
+            "mount_failed",
+            f"The share that is mounted at {home} belongs to root and all may write to it: sshd refuses such a home.",
+            causes=[("the share was made anew", "detach the home with copy_back: none, then attach it again")],
         )
 
 

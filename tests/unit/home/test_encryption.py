@@ -15,8 +15,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.mounts impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import encryption, manifest, mountinfo
 from ansible_collections.azlin.storage.plugins.module_utils._home.mounter import Mounter
 
+from .world import KEY, OTHER_KEY, UID, World, populate, read, write
 from .world import SOURCE as SHARE
-from .world import World, populate, read
 
 SUFFIX = "file.core.test"
 SOURCE = f"acct01.{SUFFIX}:/acct01/home"
@@ -125,6 +125,18 @@ def test_after_a_reboot_the_same_client_mounts(tunnelled):
     tunnelled.apply(client="aznfs", extra_options=("actimeo=30",))
     subprocess.run(["umount", tunnelled.home], check=True)
     assert tunnelled.apply("detached")["action"] == "detach"
+
+
+def test_what_is_seen_of_a_share_is_seen_through_the_tunnel_too(tunnelled):
+    tunnelled.apply(client="aznfs")
+    write(tunnelled.home, ".ssh/authorized_keys", f"{KEY}\n{OTHER_KEY}\n", 0o600)
+    assert tunnelled.apply(client="aznfs")["host_record"] == "written"
+    os.chown(tunnelled.share, UID + 1, UID)
+    with pytest.raises(AzlinError) as caught:
+        tunnelled.apply(client="aznfs")
+    assert caught.value.error_code == "uid_mismatch"
+    subprocess.run(["umount", tunnelled.home], check=True)
+    assert OTHER_KEY.encode() in read(tunnelled.home, ".ssh/authorized_keys")
 
 
 def test_mixing_is_refused_before_anything_is_changed(world):

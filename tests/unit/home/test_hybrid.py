@@ -312,6 +312,26 @@ def test_what_is_on_the_share_instead_of_a_directory_is_refused(hybrid, base, sh
     assert hybrid.snapshot() == before
 
 
+@pytest.mark.parametrize("kind", ["directory", "link", "file"])
+def test_a_store_of_somebody_else_is_refused_before_anything_is_changed(hybrid, kind):
+    """Such as the home of a user whose name ends like that: an undo could not open it either."""
+    store = hybrid.home + ".local"
+    if kind == "directory":
+        os.mkdir(store)
+        os.chown(store, UID + 1, UID + 1)
+    elif kind == "link":
+        os.symlink(hybrid.base, store)
+    else:
+        write(hybrid.homes, os.path.basename(store), "")
+    before = hybrid.snapshot()
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply(check_mode=True)
+    assert caught.value.error_code == "unsupported" and store in caught.value.msg
+    with pytest.raises(AzlinError):
+        hybrid.apply()
+    assert hybrid.snapshot() == before
+
+
 def test_what_the_share_holds_at_a_local_path_stays_there(hybrid, base, share):
     first = World(base, share, "first")
     write(first.home, ".cache/of-the-first", "on the share")

@@ -20,13 +20,16 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     attach,
     child,
+    info,
     manifest,
     preflight,
     recover,
     rescue,
+    users,
 )
+from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
-from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, populate, read, write
+from .world import KEY, OTHER_KEY, RESCUE, SOURCE, UID, USER, World, fill, mount_share, populate, read, write
 
 
 def keys_of(home):
@@ -100,6 +103,23 @@ def test_a_home_whose_share_was_deleted_is_not_as_it_should_be(world, monkeypatc
     with pytest.raises(AzlinError) as caught:
         world.apply()
     assert caught.value.error_code == "mount_failed" and "Stale file handle" in caught.value.msg and caught.value.causes
+
+
+def test_a_share_that_was_made_anew_is_not_the_home(world, share):
+    """After a reboot the new one of the old name is mounted. Nobody gets in there, and nothing is in it."""
+    before = world.tree()
+    world.apply()
+    for path in (world.home, share):
+        subprocess.run(["umount", path], check=True)
+    mount_share(share)
+    subprocess.run(["mount", "--bind", share, world.home], check=True)
+    error = error_of(world.apply)
+    assert error.error_code == "mount_failed" and "belongs to root" in error.msg
+    assert "copy_back: none" in str(error.causes)
+    request = Request(state="attached", user=users.lookup(USER), home=world.home, source=SOURCE)
+    assert error.msg in info.collect(world.host, request)["problems"]
+    world.apply("detached", copy_back="none")
+    assert world.apply()["seeded"] and manifest.compare(before, world.tree()) == []
 
 
 def test_check_mode_predicts_and_touches_nothing(world):
@@ -241,11 +261,30 @@ def test_a_full_local_disk_does_not_hinder_a_run_that_has_nothing_to_do(base, sh
 
 def test_a_directory_below_a_mount_that_is_none_of_ours_gets_no_keys(world):
     os.rename(world.home, world.home + ".old")
-    os.mkdir(world.home)
+    write(world.home, "of-somebody", "")
     populate(world.share)
     subprocess.run(["mount", "--bind", world.share, world.home], check=True)
     world.apply()
     assert world.apply()["host_record"] == "written" and stand_in(world) is None
+
+
+@pytest.mark.parametrize("at_boot", [False, True])
+def test_a_stand_in_that_is_gone_is_made_again(world, at_boot):
+    """Homes move to another disk by a copy that does not cross file systems, which finds no more than a directory."""
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    shutil.rmtree(world.home)
+    os.mkdir(world.home, 0o700)
+    os.chown(world.home, UID, UID)
+    subprocess.run(["mount", "--bind", world.share, world.home], check=True)
+    before = world.tree()
+    assert recover.remount(world.host) == 0 if at_boot else world.apply()["changed"] is False
+    content, parts = stand_in(world)
+    assert KEY in content and [part[:2] for part in parts] == [(0, 0o755), (0, 0o644)]
+    subprocess.run(["umount", world.home], check=True)
+    assert sorted(os.listdir(world.home)) == RESCUE
+    assert (os.stat(world.home).st_uid, os.stat(world.home).st_mode & 0o777) == (0, 0o755)
+    assert world.apply()["action"] == "mount" and manifest.compare(before, world.tree()) == []
 
 
 def test_detach_while_not_mounted_still_copies_everything(world):

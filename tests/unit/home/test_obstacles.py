@@ -12,10 +12,10 @@ import subprocess
 import pytest
 
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
-from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, users
+from ansible_collections.azlin.storage.plugins.module_utils._home import info, manifest, obstacles, users
 from ansible_collections.azlin.storage.plugins.module_utils._home.host import Request
 
-from .world import SOURCE, UID, USER, World, populate, read
+from .world import SOURCE, UID, USER, World, populate, read, write
 
 
 def refused(world, state="attached", **options):
@@ -47,6 +47,24 @@ def test_a_mount_of_the_right_share_is_taken_over(world):
     before = world.tree()
     world.apply("detached")
     assert world.mount() is None and manifest.compare(before, world.tree()) == []
+
+
+def test_a_share_that_took_the_place_of_the_recorded_one_is_recorded(base, world):
+    """Who moves to another storage by hand changes the lines of fstab, and boots."""
+    other = SOURCE.replace("teamhomes01", "teamhomes02")
+    world.apply()
+    subprocess.run(["umount", world.home], check=True)
+    share = os.path.join(base, "other")
+    os.mkdir(share)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", other, share], check=True)
+    populate(share)
+    bind(share, world.home)
+    write("/", world.fstab, read("/", world.fstab).decode("utf-8", "replace").replace(SOURCE, other))
+    assert world.apply(source=other)["action"] == "persist"
+    assert world.apply(source=other)["changed"] is False
+    # As after a boot without the server, when only the record tells what to wait for.
+    subprocess.run(["umount", world.home], check=True)
+    assert world.apply("detached", check_mode=True)["diff"]["before"]["source"] == other
 
 
 def test_a_mount_of_another_share_is_refused(world):
@@ -133,6 +151,25 @@ def test_a_loop_device_on_the_share_hinders_going_back(world):
         assert refused(world, "detached").error_code == "home_busy"
     finally:
         subprocess.run(["losetup", "-d", device.strip()], check=True)
+    assert world.apply("detached")["home"]["state"] == "local"
+
+
+@pytest.mark.parametrize("exported", ["/", "above", "home", "home/src"])
+def test_a_home_that_the_kernel_exports_to_others_is_refused(world, monkeypatch, exported):
+    """Its clients know files by their inodes: they would go on writing to the copy that is set aside."""
+    path = {"/": "/", "above": world.homes}.get(exported, exported.replace("home", world.home))
+    threads, table = os.path.join(world.base, "threads"), os.path.join(world.base, "etab")
+    monkeypatch.setattr(obstacles, "_SERVER", threads)
+    monkeypatch.setattr(obstacles, "_EXPORTS", table)
+    write("/", table, f"/srv/odd\\040name\t*(ro,sync)\n{path}\t10.0.0.0/24(rw,sync,wdelay,hide)\n")
+    write("/", threads, "8\n")
+    error = refused(world)
+    assert error.error_code == "home_busy" and f" {path} is exported " in error.msg and "/srv" not in error.msg
+    # What a server that was stopped has left.
+    write("/", threads, "0\n")
+    assert world.apply()["home"]["state"] == "attached"
+    # What is exported of a share goes on to be the share.
+    write("/", threads, "8\n")
     assert world.apply("detached")["home"]["state"] == "local"
 
 
