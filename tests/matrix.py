@@ -40,7 +40,7 @@ class Cell:
 # The lower bounds of meta/requirements.txt.
 OLDEST = (
     "azure-identity==1.16.*",
-    "azure-mgmt-network==25.0.*",
+    "azure-mgmt-network==25.1.*",
     "azure-mgmt-privatedns==1.1.*",
     "azure-mgmt-resource==23.0.*",
     "azure-mgmt-storage==23.1.*",

@@ -70,7 +70,7 @@ requirements:
   - python >= 3.10 on the controller
   - azure-identity >= 1.16
   - azure-mgmt-storage >= 23.1
-  - azure-mgmt-network >= 25
+  - azure-mgmt-network >= 25.1
   - azure-mgmt-privatedns >= 1.1
   - azure-mgmt-resource >= 23
 notes:
