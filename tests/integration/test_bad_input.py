@@ -59,6 +59,9 @@ def test_impossible_text(arm, option):
             continue
         result = run_module(module, **options(value))
         assert result.get("failed"), (value, result)
+        if "embedded null character" in result["msg"]:
+            # From Python 3.12 on Ansible itself ends there: it cannot write such a value to the system's log.
+            continue
         assert result["error_code"] == "invalid_argument"
         assert repr(value) in result["msg"]
         assert result["causes"] and all(entry["cause"] and entry["remedy"] for entry in result["causes"])
