@@ -186,7 +186,8 @@ def _parsed(content):
 
 def _machine():
     try:
-        with open(MACHINE_ID, encoding="ascii", errors="replace") as stream:
+        # The codec of ASCII would be imported here, with the rights of the user, who may not be able to read it.
+        with open(MACHINE_ID, encoding="utf-8", errors="replace") as stream:
             return stream.read().strip()
     except OSError:
         return "unknown"
