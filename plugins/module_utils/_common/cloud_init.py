@@ -11,7 +11,6 @@ Private to this collection: names and signatures may change in any release.
 
 from __future__ import annotations
 
-import base64
 import bz2
 import json
 
@@ -21,12 +20,14 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 PROGRAM = "/var/lib/azlin/first_boot.py"
 # Source: Azure docs, "Custom data and cloud-init on Azure Virtual Machines".
 MOST_BYTES = 64 * 1024 - 1
-# In two braces a template engine on the way would see a template; base85 has no full stop.
-_BRACE, _INSTEAD = "{", "."
+# The digits of the packed code, for which base85 would be longer: what a line of text can have, but for what would end
+# the quoted text, and for a brace, of which a template engine takes two for a template.
+_DIGITS = "".join(char for char in map(chr, range(32, 127)) if char not in '"\\{')
+# So many bytes are so many digits: 92 ** 16 is more than 256 ** 13.
+_BYTES, _PLACES = 13, 16
 _PROGRAM_TEXT = '''\
 #!/usr/bin/python3
 """Moves a home onto its share with the host code of azlin.storage (GPL-3.0-or-later), packed below."""
-import base64
 import bz2
 import os
 import sys
@@ -34,10 +35,20 @@ import zipfile
 
 PACKED = "{packed}"
 
+
+def unpacked():
+    digits = [code for code in range(32, 127) if code not in (34, 92, 123)]
+    for start in range(0, len(PACKED), {places}):
+        number = 0
+        for digit in PACKED[start : start + {places}].encode():
+            number = number * {base} + digits.index(digit)
+        yield number.to_bytes({size}, "big")
+
+
 if __name__ == "__main__":
     os.makedirs("/run/azlin", mode=0o700, exist_ok=True)
     code = "/run/azlin/first_boot.zip"
-    parts = iter(bz2.decompress(base64.b85decode(PACKED.replace("{instead}", "{brace}"))).split(b"\\0"))
+    parts = iter(bz2.decompress(b"".join(unpacked())).split(b"\\0"))
     with zipfile.ZipFile(code, "w") as archive:
         for name, text in zip(parts, parts):
             archive.writestr(name.decode(), text)
@@ -97,10 +108,20 @@ def program(code, module):
     """Return the text of the Python program that unpacks ``code`` and calls ``main`` of ``module``."""
     # As JSON, with its escapes, it would be longer.
     text = "\0".join(part for file in sorted(code.items()) for part in file)
-    packed = base64.b85encode(bz2.compress(text.encode(), 9)).decode()
     # In one line: each further one would cost five bytes of the user-data.
-    packed = packed.replace(_BRACE, _INSTEAD)
-    return _PROGRAM_TEXT.format(packed=packed, module=module, brace=_BRACE, instead=_INSTEAD)
+    packed = "".join(_digits(bz2.compress(text.encode(), 9)))
+    return _PROGRAM_TEXT.format(packed=packed, module=module, base=len(_DIGITS), size=_BYTES, places=_PLACES)
+
+
+def _digits(data):
+    """Bytes as text, a group at a time; the last one is filled with zeros, which bz2 leaves alone."""
+    for start in range(0, len(data), _BYTES):
+        number = int.from_bytes(data[start : start + _BYTES].ljust(_BYTES, b"\0"), "big")
+        group = ""
+        for _place in range(_PLACES):
+            number, value = divmod(number, len(_DIGITS))
+            group = _DIGITS[value] + group
+        yield group
 
 
 def checked_size(text):
