@@ -114,6 +114,16 @@ class Demo:
         expect(changed and set(changed) == {"0"}, "a second run changed something", output)
 
 
+def dotfiles(work_dir):
+    """A directory with what a user wants in a home, and with what has no business there."""
+    source = work_dir / "dotfiles"
+    shutil.rmtree(source, ignore_errors=True)
+    (source / ".aws").mkdir(parents=True)
+    (source / ".demorc").write_text("alias ll='ls -l'\n")
+    (source / ".aws/credentials").write_text("not real\n")
+    return source
+
+
 def main_job(demo):
     with demo.step("build the collection and install it into an empty folder"):
         demo.install()
@@ -141,6 +151,19 @@ def main_job(demo):
         for text in ("3 VMs", "500 GiB", "USD a month", "teamhomes01.file.", ":/teamhomes01/home", *HOSTS):
             expect(text in shown, f"status does not show {text!r}", shown)
     print("\n".join(re.findall(r'^\s+"((?:Name|Endpoint|Size|Used|Cost|Attached| {2}worker).*)",?$', shown, re.M)))
+    with demo.step("list, with what the virtual machines cost"):
+        _status, shown = demo.play("list", "-e", "azlin_resource_group=azlin-lab", "-e", "azlin_vm_costs=true")
+        expect("3 virtual machines with homes on them" in shown, "the virtual machines have no cost", shown)
+    with demo.step("sync a dotfile, once for the home that all share; what looks like a secret stays"):
+        _status, shown = demo.play("sync", "-e", f"azlin_sync_source={dotfiles(demo.work_dir)}")
+        expect(".aws/credentials" in shown, "nothing is said of what was left out", shown)
+        expect(demo.on("worker-3", f"cat {HOME}/.demorc") == "alias ll='ls -l'", "worker-3 lacks the dotfile")
+        expect(demo.on("worker-3", f"ls -A {HOME} | grep -c aws || true") == "0", "the secret was copied")
+    page = demo.work_dir / "report.html"
+    with demo.step(f"report: a page to look at, {page.relative_to(REPOSITORY)}"):
+        page.unlink(missing_ok=True)
+        demo.play("report", "-e", f"azlin_report_path={page}")
+        expect("teamhomes01" in page.read_text() and "<svg" in page.read_text(), "the report shows nothing")
     with demo.step("create and attach again: nothing changes"):
         demo.expect_nothing_changed(demo.play("create", *create)[1])
         demo.expect_nothing_changed(demo.play("attach", *STORAGE)[1])
@@ -159,7 +182,7 @@ def main_job(demo):
             expect("nfs" not in mounted, f"the home of {host} is still the share", mounted)
             expect("Hello from worker-3" in demo.on(host, f"cat {NOTE}"), f"{host} lacks the shared file")
             count = int(demo.on(host, f"find {HOME} | wc -l"))
-            expect(count == int(files[host]) + 1, f"{host} has {count} files, had {files[host]} and one new")
+            expect(count == int(files[host]) + 2, f"{host} has {count} files, had {files[host]} and two new")
     with demo.step("delete, confirmed by name"):
         demo.play("delete", *confirmed)
         _status, shown = demo.play("list", "-e", "azlin_resource_group=azlin-lab")
