@@ -72,15 +72,24 @@ def _ids(uid, gid):
 def _commands(user, claim):
     wanted = []
     if claim.gid not in (None, user.gid):
-        wanted.append(f"groupmod --gid {claim.gid} {_group_name(user.gid)}")
+        wanted += _group_commands(user, claim.gid)
     if claim.uid != user.uid:
         wanted.append(f"usermod --uid {claim.uid} {user.name}")
     wanted.append(f"chown --recursive --no-dereference {user.name}: {user.home}")
     return "; ".join(wanted)
 
 
+def _group_commands(user, gid):
+    """A group that others are in as well, such as "users", keeps its number."""
+    if _group_name(gid) is not None:
+        return [f"usermod --gid {gid} {user.name}"]
+    if _group_name(user.gid) == user.name:
+        return [f"groupmod --gid {gid} {user.name}"]
+    return [f"groupadd --gid {gid} {user.name}", f"usermod --gid {gid} {user.name}"]
+
+
 def _group_name(gid):
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
-        return str(gid)
+        return None

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import stat
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -119,13 +120,36 @@ def test_the_ids_of_the_host_that_filled_the_share_count(share, user):
     assert all(f"uid {number}" in error.msg for number in (UID, 1001))
     assert "gid 1002" in error.msg
     assert f"usermod --uid 1001 {USER}" in error.causes[0][1]
-    assert "groupmod --gid 1002" in error.causes[0][1]
+    assert f"usermod --gid 1002 {USER}" in error.causes[0][1]
 
 
 def test_a_group_alone_that_differs_is_refused(share, user):
     seed.mark_seeding(share, dataclasses.replace(user, gid=1002), "one")
     remedy = mismatch(share, user).causes[0][1]
-    assert "groupmod --gid 1002" in remedy and "usermod" not in remedy
+    assert "usermod --gid 1002" in remedy and "--uid" not in remedy
+
+
+@pytest.mark.parametrize(
+    ("own_group", "taken_by", "commands"),
+    [
+        (USER, None, "groupmod --gid 1002 azhomer; chown"),
+        ("users", None, "groupadd --gid 1002 azhomer; usermod --gid 1002 azhomer; chown"),
+        (USER, "video", "usermod --gid 1002 azhomer; chown"),
+        ("users", "users2", "usermod --gid 1002 azhomer; chown"),
+    ],
+)
+def test_a_group_that_others_have_is_not_given_another_number(monkeypatch, share, user, own_group, taken_by, commands):
+    """The groups of distributions differ: `users` is everybody's on SUSE, and has the number 100 on Debian too."""
+    there = {user.gid: own_group, 1002: taken_by}
+
+    def named(gid):
+        if there.get(gid) is None:
+            raise KeyError(gid)
+        return types.SimpleNamespace(gr_name=there[gid])
+
+    monkeypatch.setattr(agreement.grp, "getgrgid", named)
+    seed.mark_seeding(share, dataclasses.replace(user, gid=1002), "one")
+    assert f": {commands} " in mismatch(share, user).causes[0][1]
 
 
 def test_the_owner_of_the_share_counts(share, user):
