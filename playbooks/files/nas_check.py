@@ -403,7 +403,7 @@ def used_percent(path):
     """How full the file system of a path is, by room or by number of files, whichever is more."""
     status = os.statvfs(path)
     rooms = ((status.f_blocks, status.f_bavail), (status.f_files, status.f_favail))
-    return max(100 * (total - free) // total for total, free in rooms)
+    return max(100 * (total - free) // total for total, free in rooms if total)
 
 
 def tidy(run):

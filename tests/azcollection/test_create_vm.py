@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import venv
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 
 from lab.arm.seed import COMPUTE_API, GROUP, NETWORK_API, seed
 from lab.paths import REPOSITORY
-from tests.bench.control.__main__ import resource_manager
+from tests.bench.control.__main__ import environment_of, resource_manager
 from tests.bench.control.peer import have_peer
 from tests.bench.packages import CACHE, run
 from tests.integration.support import vm_id, writes
@@ -68,20 +67,11 @@ def arm(python):
 
 def play(python: Path, server, playbook, variables, *options):
     """Run a playbook of ours with both collections at hand."""
-    environment = {
-        **os.environ,
-        **server.env(),
-        "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
-        "ANSIBLE_COLLECTIONS_PATH": f"{REPOSITORY / '.cache/collections'}{os.pathsep}{PEER / 'collections'}",
-        "ANSIBLE_NOCOLOR": "1",
-        "LC_ALL": "C.UTF-8",
-    }
-    environment.pop("PYTHONPATH", None)
     program = PEER / "venv/bin/ansible-playbook"
     argv = [python, program, playbook, "-e", json.dumps({**variables, "ansible_python_interpreter": str(python)})]
     return subprocess.run(
         [str(part) for part in (*argv, *options)],
-        env=environment,
+        env=environment_of(server, REPOSITORY / ".cache/collections", PEER / "collections"),
         cwd=CACHE,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -92,6 +92,8 @@ def ansible(arm, tmp_path):
         # A test may put another collection where it works.
         "ANSIBLE_COLLECTIONS_PATH": f"{COLLECTIONS}{os.pathsep}{tmp_path / 'collections'}",
         "ANSIBLE_HOME": str(tmp_path),
+        # From 2.21 on it shows the arguments of modules only where that is asked for.
+        "ANSIBLE_INJECT_INVOCATION": "true",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
         "LC_ALL": "C.UTF-8",

@@ -75,6 +75,20 @@ def resource_manager():
             server.wait(30)
 
 
+def environment_of(server: LabClient, *collections: Path) -> dict[str, str]:
+    """What Ansible needs to work with collections against a Resource Manager."""
+    environment = {
+        **os.environ,
+        **server.env(),
+        "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
+        "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(map(str, collections)),
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    environment.pop("PYTHONPATH", None)
+    return environment
+
+
 class Bench:
     """Ansible of both tools pointed at one Resource Manager."""
 
@@ -91,15 +105,7 @@ class Bench:
     def play(self, tool: str, variables: dict, playbook: str = "") -> dict:
         """Run a playbook; return its wall time and what it asked for."""
         own, binaries, collections = self.tools[tool]
-        environment = {
-            **os.environ,
-            **self.server.env(),
-            "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
-            "ANSIBLE_COLLECTIONS_PATH": str(collections),
-            "ANSIBLE_NOCOLOR": "1",
-            "LC_ALL": "C.UTF-8",
-        }
-        environment.pop("PYTHONPATH", None)
+        environment = environment_of(self.server, collections)
         variables = {"group": GROUP, "subscription": self.server.subscription_id, **variables}
         argv = [
             binaries / "ansible-playbook",
