@@ -463,25 +463,40 @@ def test_a_zone_that_somebody_deleted_comes_back_with_the_name(arm):
     assert_nothing_to_do(arm, **storage())
 
 
-def test_a_record_that_somebody_deleted_is_noticed_and_comes_back_as_the_warning_says(arm):
+def test_a_record_that_somebody_deleted_is_noticed_and_comes_back(arm):
     """The zone group tells of its record as before: hosts lose the storage, and all that is asked otherwise is well."""
     run_module(MODULE, **storage())
     lost = network_id(arm, f"{ZONE}/A/teamhomes01")
+    record = get(arm, lost, DNS_API)["properties"]["aRecords"]
     assert warnings_of(run_module(INFO, name="teamhomes01")) == []
     arm.request("DELETE", lost, api_version=DNS_API)
 
     (warning,) = warnings_of(run_module(INFO, name="teamhomes01"))
     arm.faults({"method": "GET", "path": "/A/teamhomes01$", "status": 403, "code": "AuthorizationFailed", "times": 0})
     unseen = warnings_of(run_module(INFO, name="teamhomes01"))
+    assert_nothing_to_do(arm, **storage())
     arm.clear_faults()
 
     assert f"{network_id(arm, ZONE)} has no record of it any more" in warning
-    command = f"dns-zone-group delete --subscription {arm.subscription_id} --resource-group {GROUP} "
-    assert f"{command}--endpoint-name teamhomes01-pe --name default'" in warning
     assert unseen == []
-    arm.request("DELETE", f"{network_id(arm, ENDPOINT)}/privateDnsZoneGroups/default")
-    assert run_module(MODULE, **storage())["changed"]
-    assert exists(arm, lost, DNS_API) and warnings_of(run_module(INFO, name="teamhomes01")) == []
+    mended = assert_forecast(arm, MODULE, **storage())
+    assert [step["resource"] for step in mended["plan"]] == ["DNS zone group of teamhomes01-pe"]
+    assert get(arm, lost, DNS_API)["properties"]["aRecords"] == record
+    assert warnings_of(run_module(INFO, name="teamhomes01")) == []
+    assert_nothing_to_do(arm, **storage())
+
+
+def test_a_record_that_azure_does_not_write_again_is_no_success(arm):
+    run_module(MODULE, **storage())
+    arm.request("DELETE", network_id(arm, f"{ZONE}/A/teamhomes01"), api_version=DNS_API)
+    absent = {"method": "GET", "path": "/A/teamhomes01$", "status": 404, "code": "NotFound", "times": 0}
+    arm.faults(absent)
+
+    refused = run_module(MODULE, **storage())
+
+    assert_refused(refused, "network_failed", network_id(arm, ZONE), "no record of teamhomes01")
+    command = f"dns-zone-group delete --subscription {arm.subscription_id} --resource-group {GROUP} "
+    assert f"{command}--endpoint-name teamhomes01-pe --name default'" in refused["causes"][0]["remedy"]
 
 
 def test_the_name_does_not_leave_its_zone_unasked(arm):
@@ -590,6 +605,9 @@ def test_network_linked_to_a_zone_of_another_storage_shares_it(arm):
     assert not [step for step in result["plan"] if "DNS zone link" in step["resource"]]
     assert_nothing_to_do(arm, **options)
     assert_nothing_to_do(arm, **storage())
+    arm.request("DELETE", network_id(arm, f"{ZONE}/A/teamhomes02"), api_version=DNS_API)
+    assert assert_forecast(arm, MODULE, **options)["changed"]
+    assert exists(arm, network_id(arm, f"{ZONE}/A/teamhomes02"), DNS_API)
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["deleted", "moved"])

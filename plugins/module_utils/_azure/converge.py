@@ -63,6 +63,8 @@ def _present(azure, params, wanted, deadline, check_mode):
         apply(azure, planned, deadline)
         present = _observe_settled(azure, wanted, before, planned, deadline)
         _verify(wanted, present, planned)
+        if zones.has_lost_record(wanted, before) and any(step.key == "zone_group" for step in planned):
+            zones.check_rewritten(wanted, with_record(azure, wanted, replace(present, has_record=None)))
     price_list = retail.price_list(azure, params, [present.account])
     return {
         **_outcome(planned),

@@ -116,7 +116,7 @@ def listing(azure, params):
             *(text for text in (price_list.problem, problem) if text is not None),
             *(_not_listed(region) for region in sorted(crowded)),
             *(_not_read(account["name"], *one) for account in shown for one in endpoints[account["id"]].refused),
-            *(_lost(account["name"], *one) for account in shown for one in endpoints[account["id"]].lost),
+            *(_lost(account["name"], one) for account in shown for one in endpoints[account["id"]].lost),
             *(observe.not_listed(account["name"], error) for account in shown for error in unlisted[account["id"]]),
             *full,
         ],
@@ -130,12 +130,10 @@ def _not_read(name, endpoint_id, error):
     )
 
 
-def _lost(name, group, record):
+def _lost(name, record):
     return (
-        f"{name}: {record.parent} has no record of it any more, so that hosts do not find it there. Delete the DNS "
-        f"zone group that wrote it ('az network private-endpoint dns-zone-group delete --subscription "
-        f"{group.subscription} --resource-group {group.resource_group} --endpoint-name {group.parent.name} --name "
-        f"{group.name}') and run azlin.storage.create with azlin_network, which makes it anew."
+        f"{name}: {record.parent} has no record of it any more, so that hosts do not find it there. Run "
+        "azlin.storage.create with azlin_network, which has Azure write it again."
     )
 
 

@@ -59,7 +59,9 @@ class Present:
     other_endpoints: tuple = ()
     hidden_endpoints: tuple = ()
     zone: dict | None = None
-    # Of the storage in the zone; read where it can be that of another endpoint.
+    # Whether the storage has a record in the zone; None if that was not asked.
+    has_record: bool | None = None
+    # That record; read where it can be that of another endpoint.
     record: dict | None = None
     links: tuple = ()
     virtual_networks: dict = field(default_factory=dict)
@@ -227,7 +229,7 @@ def _is_being_made(exc):
 
 def observe(azure, wanted):
     """Return what is :class:`Present` of a wanted storage."""
-    network_calls = {} if wanted.network is None else _network_calls(azure, wanted.network)
+    network_calls = {} if wanted.network is None else _network_calls(azure, wanted)
     values, hidden = _seen(azure, wanted, network_calls)
     if hidden is not None:
         raise AzlinError(
@@ -237,7 +239,8 @@ def observe(azure, wanted):
             causes=[_NOT_EVERYWHERE],
         )
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
-    present = {**values, "virtual_networks": networks}
+    zone, has_record = values.pop("zone", (None, None))
+    present = {**values, "virtual_networks": networks, "zone": zone, "has_record": has_record}
     if present["account"] is None:
         present.update(_before_creation(azure, wanted.account), shares=present["shares"] or ())
     elif _limits_matter(wanted, present):
@@ -382,13 +385,37 @@ def _is_lost(azure, zone_id):
 
 
 def with_record(azure, wanted, present):
-    """``present`` with the storage's record in the zone, if that can be another endpoint's."""
-    if wanted.network is None or not zones.rivals(wanted, present):
+    """``present`` with whether the storage has a record in the zone, and with that if it can be another endpoint's."""
+    if wanted.network is None or wanted.network.zone is None:
         return present
+    if present.has_record is None:
+        present = replace(present, has_record=_has_record(azure, wanted))
+    return replace(present, record=_record(azure, wanted)) if zones.rivals(wanted, present) else present
+
+
+def _record(azure, wanted):
     zone = wanted.network.zone
     get = azure.private_dns(zone.subscription).record_sets.get
-    record = read("the storage's record", get, zone.resource_group, zone.name, "A", wanted.account.name)
-    return replace(present, record=record)
+    return read("the storage's record", get, zone.resource_group, zone.name, "A", wanted.account.name)
+
+
+def _has_record(azure, wanted):
+    """Whether the storage has a record in the zone; one that the identity may not see may be there: None."""
+    try:
+        return _record(azure, wanted) is not None
+    except AzlinError as error:
+        if error.error_code not in NOT_FOR_US:
+            raise
+        return None
+
+
+def _zone_and_record(azure, wanted):
+    """The zone and whether it has the storage's record: one request where all is well, for a record is in a zone."""
+    zone, has_record = wanted.network.zone, _has_record(azure, wanted)
+    if has_record:
+        return {"id": str(zone), "name": zone.name}, has_record
+    get = azure.private_dns(zone.subscription).private_zones.get
+    return read("the private DNS zone", get, zone.resource_group, zone.name), has_record
 
 
 def observe_again(azure, wanted, before, plan):
@@ -463,11 +490,12 @@ def _storage_calls(azure, wanted, expand):
     }
 
 
-def _network_calls(azure, network):
+def _network_calls(azure, wanted):
+    network = wanted.network
     calls = {("vnet", str(vnet).lower()): _vnet_call(azure, vnet) for vnet in network.virtual_networks}
     if network.zone is not None:
         dns, zone = azure.private_dns(network.zone.subscription), network.zone
-        calls["zone"] = lambda: read("the private DNS zone", dns.private_zones.get, zone.resource_group, zone.name)
+        calls["zone"] = lambda: _zone_and_record(azure, wanted)
         calls["links"] = lambda: read_list(
             "links of the private DNS zone", dns.virtual_network_links.list, zone.resource_group, zone.name, missing=()
         )

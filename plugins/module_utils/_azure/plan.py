@@ -616,8 +616,8 @@ def _new_endpoint(wanted, present, unfinished, location):
 def _zone_group(wanted, present, group):
     zone_id = wanted.network.zone
     configs = result.zone_configs(group)
-    if present.zone is None:
-        # What the group once wrote went with the zone, and it writes into a new one only when it is sent.
+    if present.zone is None or zones.has_lost_record(wanted, present):
+        # What the group once wrote is gone, with the zone or alone, and it writes again only when it is sent.
         configs = [one for one in configs if not same_id(properties(one).get("privateDnsZoneId"), zone_id)]
     known = [properties(config).get("privateDnsZoneId") for config in configs]
     is_known = any(same_id(one, zone_id) for one in known)

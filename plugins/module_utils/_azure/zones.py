@@ -48,7 +48,7 @@ def settled(wanted, present):
             raise _foreign(network, zone)
         zone_id = names.parse_resource_id(zone["id"], "id")
         wanted = replace(wanted, network=replace(network, zone=zone_id, zone_is_own=False))
-        present = replace(present, zone=zone, links=links)
+        present = replace(present, zone=zone, links=links, has_record=None)
         break
     left = left_behind(wanted, present)
     if left:
@@ -72,6 +72,36 @@ def has_its_name(zone_id, zone):
 def _written(present):
     """The zones that the endpoint's records are in."""
     return [properties(config).get("privateDnsZoneId") for config in result.zone_configs(present.zone_group)]
+
+
+def has_lost_record(wanted, present):
+    """Whether the storage's record, of which the zone group tells, is not in the zone: hosts do not find it there."""
+    return present.has_record is False and any(
+        one.get("recordSetName") == wanted.account.name
+        for config in result.zone_configs(present.zone_group)
+        if names.same_id(properties(config).get("privateDnsZoneId"), wanted.network.zone)
+        for one in properties(config).get("recordSets") or []
+    )
+
+
+def check_rewritten(wanted, present):
+    """Raise where Azure did not write the record anew when it was sent the zone group, which nothing promises."""
+    if present.has_record is not False:
+        return
+    group = names.parse_resource_id(present.zone_group["id"], "id")
+    raise AzlinError(
+        "network_failed",
+        f"Azure reported success, but {wanted.network.zone} still has no record of {wanted.account.name}, so that "
+        "hosts do not find it there.",
+        causes=[
+            (
+                "somebody deleted the record, and Azure does not write it again while the DNS zone group is there",
+                "Delete the DNS zone group ('az network private-endpoint dns-zone-group delete --subscription "
+                f"{group.subscription} --resource-group {group.resource_group} --endpoint-name {group.parent.name} "
+                f"--name {group.name}') and run again, which makes it anew.",
+            )
+        ],
+    )
 
 
 def _not_asked_for(wanted, zone_id):
