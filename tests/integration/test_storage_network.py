@@ -486,6 +486,23 @@ def test_a_record_that_somebody_deleted_is_noticed_and_comes_back(arm):
     assert_nothing_to_do(arm, **storage())
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_record_that_azure_shows_a_moment_after_it_was_written_is_there(arm):
+    """Whoever deleted the zone group then, as the error says, would take the name from hosts that have it again."""
+    run_module(MODULE, **storage())
+    record = network_id(arm, f"{ZONE}/A/teamhomes01")
+    arm.request("DELETE", record, api_version=DNS_API)
+    # Once before the work and twice after it.
+    arm.faults({"method": "GET", "path": "/A/teamhomes01$", "status": 404, "code": "NotFound", "times": 3})
+
+    mended = run_module(MODULE, **storage())
+
+    assert mended.get("changed"), mended
+    assert exists(arm, record, DNS_API)
+    assert_nothing_to_do(arm, **storage())
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_record_that_azure_does_not_write_again_is_no_success(arm):
     run_module(MODULE, **storage())
     arm.request("DELETE", network_id(arm, f"{ZONE}/A/teamhomes01"), api_version=DNS_API)
