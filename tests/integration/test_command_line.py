@@ -366,6 +366,8 @@ def test_hosts_that_are_named_but_not_there_are_no_hosts_that_were_asked(arm, an
         ("here:mistyped", "mistyped"),
         ("here, mistyped[0] ,wrong", "mistyped[0], wrong"),
         ("here:wrong*", "wrong*"),
+        ("here:mistyped:azlin_hosts[0:1]", "mistyped"),
+        ("here:mistyped[0:1]", "mistyped[0:1]"),
         ("here:!mistyped:&azlin_hosts:azlin_hosts[0:1]:empty", None),
         ("here,~mis|her", None),
         ("fe80::5", None),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import socket
+import urllib.parse
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -19,6 +20,7 @@ from tests.integration.support import GROUP, run_module, storage, vm_id
 
 INFO = "azlin_storage_info"
 PATH = "/api/retail/prices"
+HOSTS = ("worker-1", "worker-2")
 
 
 @pytest.fixture
@@ -207,6 +209,26 @@ def test_machines_are_priced_beside_their_storages(priced, warned):
     asked = [query["$filter"] for query in price_requests(priced) if "$skip" not in query]
     assert sum("Virtual Machines" in text for text in asked) == 2
     assert "vms" not in run_module(INFO)["cost"]
+
+
+def test_a_further_page_of_machines_is_asked_for_as_azure_names_it(priced, warned):
+    """Its words hold signs that mean something else in an address."""
+    run_module("azlin_nfs_storage", **storage())
+    attach(priced, "worker-1", "worker-2")
+    path = f"/subscriptions/{priced.subscription_id}/providers/Microsoft.Compute/virtualMachines"
+    first, second = (priced.request("GET", vm_id(priced, name), api_version=COMPUTE_API) for name in HOSTS)
+    token = "1!8!TQ+a/b==&c=%2B d"
+    words = urllib.parse.urlencode({"api-version": COMPUTE_API, "$skiptoken": token})
+    following = {"nextLink": f"https://management.lab.test{path}?{words}"}
+    page = {"method": "GET", "path": f"^{path}$", "status": 200}
+    priced.faults({**page, "body": {"value": [first], **following}}, {**page, "body": {"value": [second]}})
+    priced.clear_requests()
+
+    found = run_module(INFO, vm_costs=True)["cost"]["vms"]
+
+    assert [one["name"] for one in found["machines"]] == list(HOSTS) and warned == []
+    asked = [entry["query"] for entry in priced.requests() if entry["path"] == path]
+    assert [query.get("$skiptoken") for query in asked] == [None, token]
 
 
 def test_machines_without_a_price_are_unknown(priced, warned):

@@ -486,6 +486,41 @@ def test_a_record_that_somebody_deleted_is_noticed_and_comes_back(arm):
     assert_nothing_to_do(arm, **storage())
 
 
+def test_the_warning_of_a_lost_record_names_the_endpoint_that_it_led_to(arm):
+    """A run of create is about one endpoint; with the network of another one it finds nothing to do."""
+    run_module(MODULE, **storage())
+    make_hub(arm)
+    make_zone(arm, hub(ZONE))
+    make_network(arm, hub("virtualNetworks/far"))
+    far = {"subnet": [hub("virtualNetworks/far/subnets/homes")], "dns": {"zone_id": hub(ZONE)}}
+    run_module(MODULE, **storage(network=far))
+    arm.request("DELETE", hub(f"{ZONE}/A/teamhomes01"), api_version=DNS_API)
+
+    (warning,) = warnings_of(run_module(INFO, name="teamhomes01"))
+
+    assert f"the azlin_network of private endpoint {hub(ENDPOINT)}" in warning
+    assert_nothing_to_do(arm, **storage())
+    assert run_module(MODULE, **storage(network=far))["changed"]
+    assert warnings_of(run_module(INFO, name="teamhomes01")) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_record_that_azure_shows_a_moment_after_it_was_written_is_there(arm):
+    """Whoever deleted the zone group then, as the error says, would take the name from hosts that have it again."""
+    run_module(MODULE, **storage())
+    record = network_id(arm, f"{ZONE}/A/teamhomes01")
+    arm.request("DELETE", record, api_version=DNS_API)
+    # Once before the work and twice after it.
+    arm.faults({"method": "GET", "path": "/A/teamhomes01$", "status": 404, "code": "NotFound", "times": 3})
+
+    mended = run_module(MODULE, **storage())
+
+    assert mended.get("changed"), mended
+    assert exists(arm, record, DNS_API)
+    assert_nothing_to_do(arm, **storage())
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_record_that_azure_does_not_write_again_is_no_success(arm):
     run_module(MODULE, **storage())
     arm.request("DELETE", network_id(arm, f"{ZONE}/A/teamhomes01"), api_version=DNS_API)

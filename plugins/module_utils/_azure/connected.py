@@ -21,7 +21,8 @@ from ansible_collections.azlin.storage.plugins.module_utils._common.errors impor
 class Endpoints:
     """Pairs of a private endpoint with its zone group, and pairs of an id that may not be read with the error.
 
-    ``lost``, where that was asked for, are the ids of the records that zone groups tell of and that are not there.
+    ``lost``, where that was asked for, are pairs of the ids of an endpoint and of a record that its zone group tells of
+    and that is not there.
     """
 
     pairs: tuple = ()
@@ -55,15 +56,18 @@ def _endpoint(azure, endpoint_id):
 
 
 def lost_records(azure, pairs):
-    """The ids of the records that zone groups have written and that are not there any more.
+    """Pairs of the ids of an endpoint and of a record that its zone group has written and that is not there any more.
 
     A zone group tells of its records as before when somebody deletes one, or another endpoint takes it along. What the
     identity may not see counts as there.
     """
     written = [
-        record for _of_group, group in pairs for config in result.zone_configs(group) for record in _records(config)
+        (endpoint["id"], record)
+        for endpoint, group in pairs
+        for config in result.zone_configs(group)
+        for record in _records(config)
     ]
-    return tuple(record for record in written if _is_lost(azure, record))
+    return tuple((endpoint_id, record) for endpoint_id, record in written if _is_lost(azure, record))
 
 
 def _records(config):

@@ -63,8 +63,7 @@ def _present(azure, params, wanted, deadline, check_mode):
         apply(azure, planned, deadline)
         present = _observe_settled(azure, wanted, before, planned, deadline)
         _verify(wanted, present, planned)
-        if zones.has_lost_record(wanted, before) and any(step.key == "zone_group" for step in planned):
-            zones.check_rewritten(wanted, with_record(azure, wanted, replace(present, has_record=None)))
+        zones.check_rewritten(wanted, before, present)
     price_list = retail.price_list(azure, params, [present.account])
     return {
         **_outcome(planned),
@@ -80,7 +79,7 @@ def _observe_settled(azure, wanted, before, planned, deadline):
     for _chance in range(waiters.CHANCES):
         present = observe_again(azure, wanted, before, planned)
         shown = [getattr(present, key) for key in written]
-        is_there = all(one is not None and not is_unfinished(one) for one in shown)
+        is_there = all(one is not None and not is_unfinished(one) for one in shown) and present.has_record is not False
         if (is_there and not left_over(wanted, present, planned)) or deadline.remaining() <= pause:
             return present
         time.sleep(pause)

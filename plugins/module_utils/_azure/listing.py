@@ -116,7 +116,7 @@ def listing(azure, params):
             *(text for text in (price_list.problem, problem) if text is not None),
             *(_not_listed(region) for region in sorted(crowded)),
             *(_not_read(account["name"], *one) for account in shown for one in endpoints[account["id"]].refused),
-            *(_lost(account["name"], one) for account in shown for one in endpoints[account["id"]].lost),
+            *(_lost(account["name"], *one) for account in shown for one in endpoints[account["id"]].lost),
             *(observe.not_listed(account["name"], error) for account in shown for error in unlisted[account["id"]]),
             *full,
         ],
@@ -130,10 +130,10 @@ def _not_read(name, endpoint_id, error):
     )
 
 
-def _lost(name, record):
+def _lost(name, endpoint_id, record):
     return (
         f"{name}: {record.parent} has no record of it any more, so that hosts do not find it there. Run "
-        "azlin.storage.create with azlin_network, which has Azure write it again."
+        f"azlin.storage.create with the azlin_network of private endpoint {endpoint_id}: it has Azure write it again."
     )
 
 

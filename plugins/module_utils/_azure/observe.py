@@ -59,7 +59,7 @@ class Present:
     other_endpoints: tuple = ()
     hidden_endpoints: tuple = ()
     zone: dict | None = None
-    # Whether the storage has a record in the zone; None if that was not asked.
+    # Whether the storage has a record in the zone; None if that was not asked, or not asked again.
     has_record: bool | None = None
     # That record; read where it can be that of another endpoint.
     record: dict | None = None
@@ -429,7 +429,9 @@ def observe_again(azure, wanted, before, plan):
     if any(step.action == "restore" for step in plan):
         calls["shares"] = lambda: shares_of(azure, wanted.account, "deleted")
         calls["moment"] = now
-    return replace(before, **concurrently(calls))
+    if zones.has_lost_record(wanted, before) and any(step.key == "zone_group" for step in plan):
+        calls["has_record"] = lambda: _has_record(azure, wanted)
+    return replace(before, **{"has_record": None, **concurrently(calls)})
 
 
 def observe_for_deletion(azure, wanted):

@@ -68,4 +68,6 @@ def _models(azure, subscription):
         found += page.get("value") or []
         if not page.get("nextLink"):
             return found
-        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page["nextLink"]).query))
+        # Still quoted, since the SDK sends these words as they are.
+        words = urllib.parse.urlsplit(page["nextLink"]).query.split("&")
+        query = dict(word.partition("=")[::2] for word in words)

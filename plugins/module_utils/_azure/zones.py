@@ -84,11 +84,11 @@ def has_lost_record(wanted, present):
     )
 
 
-def check_rewritten(wanted, present):
+def check_rewritten(wanted, before, present):
     """Raise where Azure did not write the record anew when it was sent the zone group, which nothing promises."""
     if present.has_record is not False:
         return
-    group = names.parse_resource_id(present.zone_group["id"], "id")
+    group = names.parse_resource_id(before.zone_group["id"], "id")
     raise AzlinError(
         "network_failed",
         f"Azure reported success, but {wanted.network.zone} still has no record of {wanted.account.name}, so that "
