@@ -475,10 +475,11 @@ def test_a_record_that_somebody_deleted_is_noticed_and_comes_back(arm):
     arm.faults({"method": "GET", "path": "/A/teamhomes01$", "status": 403, "code": "AuthorizationFailed", "times": 0})
     unseen = warnings_of(run_module(INFO, name="teamhomes01"))
     assert_nothing_to_do(arm, **storage())
+    asked = [one["path"] for one in arm.requests() if one["path"].endswith("/A/teamhomes01")]
     arm.clear_faults()
 
     assert f"{network_id(arm, ZONE)} has no record of it any more" in warning
-    assert unseen == []
+    assert unseen == [] and len(asked) == 1
     mended = assert_forecast(arm, MODULE, **storage())
     assert [step["resource"] for step in mended["plan"]] == ["DNS zone group of teamhomes01-pe"]
     assert get(arm, lost, DNS_API)["properties"]["aRecords"] == record

@@ -410,12 +410,15 @@ def _has_record(azure, wanted):
 
 
 def _zone_and_record(azure, wanted):
-    """The zone and whether it has the storage's record: one request where all is well, for a record is in a zone."""
+    """The zone and whether it has the storage's record: one request where all is well, for a record is in a zone.
+
+    A record that the identity may not see counts as there.
+    """
     zone, has_record = wanted.network.zone, _has_record(azure, wanted)
     if has_record:
         return {"id": str(zone), "name": zone.name}, has_record
     get = azure.private_dns(zone.subscription).private_zones.get
-    return read("the private DNS zone", get, zone.resource_group, zone.name), has_record
+    return read("the private DNS zone", get, zone.resource_group, zone.name), has_record is None
 
 
 def observe_again(azure, wanted, before, plan):
