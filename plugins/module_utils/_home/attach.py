@@ -16,6 +16,7 @@ from contextlib import suppress
 from ansible_collections.azlin.storage.plugins.module_utils._common.errors import AzlinError
 from ansible_collections.azlin.storage.plugins.module_utils._home import (
     agreement,
+    child,
     copier,
     exchange,
     holders,
@@ -84,6 +85,9 @@ class Mount(Operation):
         mount = mountinfo.at(mountinfo.read(), self.home)
         if not self.host.mounter.ours(mount, self.request.source):
             raise AzlinError("verify_failed", f"{self.home} is not a mount of {self.request.source} afterwards.")
+        # One that was made anew; that a server is silent shows next.
+        with suppress(child.ChildFailed, child.ChildTimeout):
+            squash.check_mounted(self.home, self.request.user, records.TIMEOUT)
         self.verify_as_user()
         self.end_window()
 

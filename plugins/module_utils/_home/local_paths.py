@@ -144,9 +144,10 @@ def take_again(home, new_home, paths):
     try:
         with _open_store(home) as target:
             for path in paths:
-                if not _exists(target, path) and _exists(root, path):
+                # A link, or what lies behind one above, stays where it is: it would show what lies elsewhere.
+                if not _exists(target, path) and _is_directory(root, path):
                     _move(root, target, path, None)
-                # A link would show what lies elsewhere.
+                # It may have become one up to now.
                 if not _is_directory(target, path):
                     _make_room(target, path)
     finally:
@@ -317,8 +318,10 @@ def _make_parents(root, path, user):
 
 
 def _make_room(root, path):
-    """Give what is in the way of a path another name."""
+    """Give what is in the way of a path, or is no directory above it, another name."""
     parent, name = os.path.split(path)
+    if parent and not _is_directory(root, parent):
+        _make_room(root, parent)
     try:
         handle = trees.open_below(root, parent)
     except FileNotFoundError:

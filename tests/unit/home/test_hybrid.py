@@ -137,6 +137,41 @@ def test_a_local_part_that_became_a_link_in_a_local_home_that_is_undone_shows_no
     assert os.path.isdir(os.path.join(f"{hybrid.home}.local", ".cache"))
 
 
+def redirect(tree):
+    """What a user does who moves the directory above a local part to another disk."""
+    os.rename(os.path.join(tree, ".local"), os.path.join(tree, "aside"))
+    os.symlink("aside", os.path.join(tree, ".local"))
+
+
+@pytest.mark.parametrize("copy_back", ["full", "none"])
+def test_a_link_above_a_local_part_in_a_local_home_does_not_hold_up_its_undo(hybrid, copy_back):
+    def exchange(when, step):
+        if (when, step) == ("after", "exchange"):
+            redirect(hybrid.home)
+            raise AzlinError("timeout", "Nobody has logged in.")
+
+    hybrid.apply()
+    with pytest.raises(AzlinError) as caught:
+        hybrid.apply("detached", copy_back=copy_back, checkpoint=exchange)
+    assert caught.value.error_code == "timeout"
+    assert set(shown(hybrid)) == set(PATHS)
+    # What was moved away is kept with the local home in which that was done.
+    backups = [name for name in os.listdir(hybrid.homes) if name.startswith(f"{USER}.backup")]
+    layer = os.path.join("aside", os.path.relpath(LAYER, ".local"))
+    assert [name for name in backups if os.path.exists(os.path.join(hybrid.homes, name, layer))]
+
+
+def test_a_link_that_another_host_has_laid_above_a_local_part_does_not_keep_a_home_on_its_share(hybrid):
+    hybrid.apply()
+    # As the kernel does when a server says that the directory is there no more.
+    subprocess.run(["umount", os.path.join(hybrid.home, os.path.dirname(LAYER))], check=True)
+    redirect(hybrid.share)
+    hybrid.apply("detached")
+    assert read(hybrid.home, LAYER) == b"layer"
+    assert os.readlink(os.path.join(hybrid.home, ".local.backup")) == "aside"
+    assert read(hybrid.home, "aside/share/other") == b"other"
+
+
 def test_local_paths_are_shown_when_the_stage_is_gone(hybrid):
     hybrid.apply()
     assert set(shown(hybrid)) == set(PATHS)

@@ -122,6 +122,20 @@ def test_a_share_that_was_made_anew_is_not_the_home(world, share):
     assert world.apply()["seeded"] and manifest.compare(before, world.tree()) == []
 
 
+def test_a_share_that_was_made_anew_is_not_mounted_as_the_home(world, share):
+    """The boot found no server, so it is this run that mounts the new one of the old name."""
+    before = world.tree()
+    world.apply()
+    for path in (world.home, share):
+        subprocess.run(["umount", path], check=True)
+    mount_share(share)
+    error = error_of(world.apply)
+    assert error.error_code == "mount_failed" and "copy_back: none" in str(error.causes)
+    assert world.mount() is None and rescue.is_rescue(world.home)
+    world.apply("detached", copy_back="none")
+    assert world.apply()["seeded"] and manifest.compare(before, world.tree()) == []
+
+
 def test_check_mode_predicts_and_touches_nothing(world):
     before = world.snapshot()
     predicted = world.apply(check_mode=True)
