@@ -217,8 +217,8 @@ def test_a_further_page_of_machines_is_asked_for_as_azure_names_it(priced, warne
     attach(priced, "worker-1", "worker-2")
     path = f"/subscriptions/{priced.subscription_id}/providers/Microsoft.Compute/virtualMachines"
     first, second = (priced.request("GET", vm_id(priced, name), api_version=COMPUTE_API) for name in HOSTS)
-    token = "1!8!TQ+a/b==&c=%2B d"
-    words = urllib.parse.urlencode({"api-version": COMPUTE_API, "$skiptoken": token})
+    mark = "1!8!TQ+a/b==&c=%2B d"
+    words = urllib.parse.urlencode({"api-version": COMPUTE_API, "$skiptoken": mark})
     following = {"nextLink": f"https://management.lab.test{path}?{words}"}
     page = {"method": "GET", "path": f"^{path}$", "status": 200}
     priced.faults({**page, "body": {"value": [first], **following}}, {**page, "body": {"value": [second]}})
@@ -228,7 +228,7 @@ def test_a_further_page_of_machines_is_asked_for_as_azure_names_it(priced, warne
 
     assert [one["name"] for one in found["machines"]] == list(HOSTS) and warned == []
     asked = [entry["query"] for entry in priced.requests() if entry["path"] == path]
-    assert [query.get("$skiptoken") for query in asked] == [None, token]
+    assert [query.get("$skiptoken") for query in asked] == [None, mark]
 
 
 def test_machines_without_a_price_are_unknown(priced, warned):
