@@ -26,7 +26,7 @@ def beside(azure, params, storages, storage_cost):
 
     :param storage_cost: the totals of the storages.
     """
-    attached = {machine["id"].lower() for storage in storages for machine in storage["attached_vms"] or ()}
+    attached = {one["id"].lower() for storage in storages for one in storage["attached_vms"] or ()}
     subscriptions = {names.parse_resource_id(one, "id").subscription for one in attached}
     listed = observe.concurrently({one: _models_call(azure, one) for one in sorted(subscriptions)})
     models = [model for found in listed.values() for model in found if model["id"].lower() in attached]
