@@ -67,7 +67,11 @@ def lost_records(azure, pairs):
         for config in result.zone_configs(group)
         for record in _records(config)
     ]
-    return tuple((endpoint_id, record) for endpoint_id, record in written if _is_lost(azure, record))
+    return tuple(
+        (endpoint_id, record)
+        for endpoint_id, record in written
+        if observe.has_record(azure, record.parent, record.name) is False
+    )
 
 
 def _records(config):
@@ -75,15 +79,3 @@ def _records(config):
     zone_id = names.parse_resource_id(properties(config)["privateDnsZoneId"], "id")
     listed = properties(config).get("recordSets") or []
     return [zone_id.child("A", one["recordSetName"]) for one in listed if one.get("recordType") == "A"]
-
-
-def _is_lost(azure, record):
-    zone = record.parent
-    get = azure.private_dns(zone.subscription).record_sets.get
-    try:
-        found = observe.read("the storage's record", get, zone.resource_group, zone.name, "A", record.name)
-    except AzlinError as error:
-        if error.error_code not in observe.NOT_FOR_US:
-            raise
-        return False
-    return found is None

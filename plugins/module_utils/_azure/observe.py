@@ -239,8 +239,8 @@ def observe(azure, wanted):
             causes=[_NOT_EVERYWHERE],
         )
     networks = {key[1]: values.pop(key) for key in list(values) if isinstance(key, tuple)}
-    zone, has_record = values.pop("zone", (None, None))
-    present = {**values, "virtual_networks": networks, "zone": zone, "has_record": has_record}
+    zone, recorded = values.pop("zone", (None, None))
+    present = {**values, "virtual_networks": networks, "zone": zone, "has_record": recorded}
     if present["account"] is None:
         present.update(_before_creation(azure, wanted.account), shares=present["shares"] or ())
     elif _limits_matter(wanted, present):
@@ -388,21 +388,21 @@ def with_record(azure, wanted, present):
     """``present`` with whether the storage has a record in the zone, and with that if it can be another endpoint's."""
     if wanted.network is None or wanted.network.zone is None:
         return present
+    zone, name = wanted.network.zone, wanted.account.name
     if present.has_record is None:
-        present = replace(present, has_record=_has_record(azure, wanted))
-    return replace(present, record=_record(azure, wanted)) if zones.rivals(wanted, present) else present
+        present = replace(present, has_record=has_record(azure, zone, name))
+    return replace(present, record=_record(azure, zone, name)) if zones.rivals(wanted, present) else present
 
 
-def _record(azure, wanted):
-    zone = wanted.network.zone
+def _record(azure, zone, name):
     get = azure.private_dns(zone.subscription).record_sets.get
-    return read("the storage's record", get, zone.resource_group, zone.name, "A", wanted.account.name)
+    return read("the storage's record", get, zone.resource_group, zone.name, "A", name)
 
 
-def _has_record(azure, wanted):
-    """Whether the storage has a record in the zone; one that the identity may not see may be there: None."""
+def has_record(azure, zone, name):
+    """Whether a storage has a record in a zone; one that the identity may not see may be there: None."""
     try:
-        return _record(azure, wanted) is not None
+        return _record(azure, zone, name) is not None
     except AzlinError as error:
         if error.error_code not in NOT_FOR_US:
             raise
@@ -414,11 +414,12 @@ def _zone_and_record(azure, wanted):
 
     A record that the identity may not see counts as there.
     """
-    zone, has_record = wanted.network.zone, _has_record(azure, wanted)
-    if has_record:
-        return {"id": str(zone), "name": zone.name}, has_record
+    zone = wanted.network.zone
+    found = has_record(azure, zone, wanted.account.name)
+    if found:
+        return {"id": str(zone), "name": zone.name}, True
     get = azure.private_dns(zone.subscription).private_zones.get
-    return read("the private DNS zone", get, zone.resource_group, zone.name), has_record is None
+    return read("the private DNS zone", get, zone.resource_group, zone.name), found is None
 
 
 def observe_again(azure, wanted, before, plan):
@@ -433,7 +434,7 @@ def observe_again(azure, wanted, before, plan):
         calls["shares"] = lambda: shares_of(azure, wanted.account, "deleted")
         calls["moment"] = now
     if zones.has_lost_record(wanted, before) and any(step.key == "zone_group" for step in plan):
-        calls["has_record"] = lambda: _has_record(azure, wanted)
+        calls["has_record"] = lambda: has_record(azure, wanted.network.zone, wanted.account.name)
     return replace(before, **{"has_record": None, **concurrently(calls)})
 
 

@@ -105,13 +105,18 @@ def test_a_home_whose_share_was_deleted_is_not_as_it_should_be(world, monkeypatc
     assert caught.value.error_code == "mount_failed" and "Stale file handle" in caught.value.msg and caught.value.causes
 
 
+def make_anew(world, share):
+    """Another share has the name, and no home is mounted."""
+    for path in (world.home, share):
+        subprocess.run(["umount", path], check=True)
+    mount_share(share)
+
+
 def test_a_share_that_was_made_anew_is_not_the_home(world, share):
     """After a reboot the new one of the old name is mounted. Nobody gets in there, and nothing is in it."""
     before = world.tree()
     world.apply()
-    for path in (world.home, share):
-        subprocess.run(["umount", path], check=True)
-    mount_share(share)
+    make_anew(world, share)
     subprocess.run(["mount", "--bind", share, world.home], check=True)
     error = error_of(world.apply)
     assert error.error_code == "mount_failed" and "belongs to root" in error.msg
@@ -126,9 +131,7 @@ def test_a_share_that_was_made_anew_is_not_mounted_as_the_home(world, share):
     """The boot found no server, so it is this run that mounts the new one of the old name."""
     before = world.tree()
     world.apply()
-    for path in (world.home, share):
-        subprocess.run(["umount", path], check=True)
-    mount_share(share)
+    make_anew(world, share)
     error = error_of(world.apply)
     assert error.error_code == "mount_failed" and "copy_back: none" in str(error.causes)
     assert world.mount() is None and rescue.is_rescue(world.home)
